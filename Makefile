@@ -1,0 +1,53 @@
+# Everything that can be done, from a fresh machine on: `make` lists it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that will do; name another with PYTHON=...
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	if $$python -c '$(SUITS)' 2>/dev/null; then echo $$python; break; fi; done),python3)
+DIR ?= var
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint faults clean
+
+help: ## list what can be done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-9s%s\n", $$1, $$2}'
+
+install: $(VENV)/tested ## make .venv with all that running, tests and lint need
+
+run: $(VENV)/runs ## set everything up, run the main job, stay up with Flower (ONCE=1: end when done)
+	$(BIN)/python -m worker up --dir $(DIR) $(if $(ONCE),--once,--main-job)
+
+test: $(VENV)/tested ## run the tests (ARGS="-k name" passes options to pytest)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(VENV)/tested ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+faults: $(VENV)/tested ## the long storm of kills and cuts
+	$(BIN)/python -m pytest -m storm $(ARGS)
+
+clean: ## delete .venv, caches and the demo's data, also where `up` keeps it for root
+	@case "$$(readlink $(DIR)/postgres)" in \
+	/var/tmp/celeriac-*/postgres) rm -rf "$$(dirname "$$(readlink $(DIR)/postgres)")";; esac
+	rm -rf $(VENV) $(DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/runs: requirements.txt client/pyproject.toml | $(VENV)/made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/tested: requirements-dev.txt $(VENV)/runs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/made:
+	@$(PYTHON) -c '$(SUITS)' || { echo "Celeriac runs on Python 3.11 to 3.13, but $(PYTHON) is \
+	$$($(PYTHON) --version 2>&1 | head -n 1); name another one: make PYTHON=python3.13" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { echo "this Python lacks the module venv; on Debian and Ubuntu: \
+	apt install python3-venv" >&2; exit 1; }
+	@touch $@

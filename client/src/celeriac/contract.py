@@ -1,0 +1,80 @@
+"""What producers and workers agree on: names, states, limits, message fields.
+
+Everything that crosses the wire is named here once. Producers in other
+languages can read this file as the specification.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+
+INGEST = "celeriac.ingest"
+INGEST_FILE = "celeriac.ingest_file"
+REPORT = "celeriac.report"
+
+QUEUES: Mapping[str, str] = MappingProxyType(
+    {INGEST: "celeriac.ingest", INGEST_FILE: "celeriac.file", REPORT: "celeriac.report"}
+)
+
+#: Positional arguments of a task, in order.
+ARGUMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        INGEST: ("target", "rows"),
+        INGEST_FILE: ("target", "url", "format", "options"),
+        REPORT: ("name", "params", "format", "fresh_for"),
+    }
+)
+
+MAX_ROWS = 10_000
+MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_ID_CHARACTERS = 200
+
+#: Redis key, in the broker's database, under which workers publish what they
+#: serve: a JSON object ``{"targets": [...], "reports": [...], "result_db": n}``.
+#: ``result_db`` is null when results live on another server.
+CATALOG_KEY = "celeriac:catalog"
+
+#: Prefix of the key that holds a result, as Celery's Redis backend writes it.
+RESULT_KEY_PREFIX = "celery-task-meta-"
+
+#: The five ways in which a row of a job can end; they add up to the job's rows.
+ACCOUNTS = ("inserted", "updated", "ignored", "superseded", "quarantined")
+
+
+class State(str, Enum):
+    """Where a job is; ``docs/states.md`` draws the moves."""
+
+    UNKNOWN = "unknown"
+    QUEUED = "queued"
+    RESERVED = "reserved"
+    RUNNING = "running"
+    WORKING = "working"
+    COMMITTED = "committed"
+    DEAD = "dead"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+    # Spelled out because producers may run on Python 3.10, which has no StrEnum.
+    def __str__(self) -> str:
+        return self.value
+
+
+#: The states that the ledger stores; the others live in Redis.
+LEDGER_STATES = frozenset({State.WORKING, State.COMMITTED, State.DEAD, State.HELD, State.CANCELLED})
+
+#: Which state may follow which. ``docs/states.md`` and the ledger's CHECK say the same.
+MOVES: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.UNKNOWN: frozenset(),
+        State.QUEUED: frozenset({State.RESERVED, State.CANCELLED}),
+        State.RESERVED: frozenset({State.RUNNING, State.QUEUED, State.CANCELLED}),
+        State.RUNNING: frozenset(
+            {State.COMMITTED, State.WORKING, State.QUEUED, State.DEAD, State.HELD, State.CANCELLED}
+        ),
+        State.WORKING: frozenset({State.COMMITTED, State.QUEUED, State.DEAD, State.HELD}),
+        State.COMMITTED: frozenset(),
+        State.DEAD: frozenset({State.QUEUED}),
+        State.HELD: frozenset({State.QUEUED}),
+        State.CANCELLED: frozenset(),
+    }
+)

@@ -1,0 +1,104 @@
+"""Decide what follows from a refusal: by SQLSTATE, phase and batch size.
+
+A pure table. Never by SQLSTATE alone: ``lock_not_available`` means "somebody
+else runs this job" while claiming and "this target is locked" while its rows
+go in; ``query_canceled`` in a batch says nothing about any one of its jobs.
+Codes: PostgreSQL's appendix "Error Codes".
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from postgres.errors import Phase
+
+
+class Decision(StrEnum):
+    """What to do with the jobs of a refused transaction."""
+
+    #: The server or the way to it is in trouble: nothing is counted, wait.
+    WAIT = "wait"
+    #: A collision with somebody else: the same batch again, soon.
+    AGAIN = "again"
+    #: The target is closed by its schema or its rights: hold its jobs.
+    HOLD = "hold"
+    #: The target is locked for now: its jobs go later, the others go on.
+    BUSY = "busy"
+    #: Some rows are bad: find them.
+    ROWS = "rows"
+    #: One of the jobs is guilty: run each alone.
+    ALONE = "alone"
+    #: A lone job that can never succeed.
+    BURY = "bury"
+
+
+#: Trouble that no job can cause, whatever the phase: classes, then single codes.
+_TROUBLE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "F0", "XX"})
+_TROUBLE_CODES = frozenset({"25006", "25P03", "55P02"})
+
+#: Codes of a trouble class that one job can cause all by itself.
+_OWN_DOING = frozenset({"57014", "53400"})
+
+_COLLISIONS = frozenset({"40001", "40P01", "40003"})
+_LOCKED = frozenset({"55P03", "55006"})
+
+#: Schema and permission trouble of the target, by code, else by class.
+_CLOSED_CODES = frozenset({"55000", "0A000"})
+_CLOSED_CLASSES = frozenset({"42", "3F"})
+
+#: Codes of a closed class that a row's own content brings about.
+_CONTENT: Mapping[str, Decision] = MappingProxyType(
+    {"428C9": Decision.ROWS, "42804": Decision.HOLD, "42P10": Decision.HOLD}
+)
+
+_ROW_PHASES = frozenset({Phase.ROWS, Phase.CONSTRAINTS})
+
+
+def decide(sqlstate: str | None, phase: Phase, jobs: int) -> Decision:
+    """Return what to do with ``jobs`` jobs whose transaction was refused."""
+    if sqlstate is None:
+        return Decision.WAIT
+    if sqlstate in _OWN_DOING:
+        return Decision.ALONE if jobs > 1 else Decision.AGAIN
+    if sqlstate in _TROUBLE_CODES or sqlstate[:2] in _TROUBLE_CLASSES:
+        return Decision.WAIT
+    if sqlstate in _COLLISIONS:
+        return Decision.AGAIN
+    if sqlstate in _LOCKED:
+        return _when_locked(phase, jobs)
+    if phase in _ROW_PHASES:
+        return _when_rows_go_in(sqlstate)
+    return _in_our_own_statements(phase, jobs)
+
+
+def when_collisions_do_not_end(phase: Phase, jobs: int) -> Decision:
+    """Return what follows when AGAIN was tried as often as it may be."""
+    if phase in _ROW_PHASES:
+        # A trigger may raise any code, 40001 and 57014 too: then it is the row.
+        return Decision.ALONE if jobs > 1 else Decision.BURY
+    return Decision.WAIT
+
+
+def _when_locked(phase: Phase, jobs: int) -> Decision:
+    if phase in _ROW_PHASES:
+        return Decision.BUSY
+    # Somebody else's transaction holds one of these ids: its neighbours need not wait.
+    return Decision.ALONE if jobs > 1 else Decision.WAIT
+
+
+def _when_rows_go_in(sqlstate: str) -> Decision:
+    if sqlstate in _CONTENT:
+        return _CONTENT[sqlstate]
+    if sqlstate in _CLOSED_CODES or sqlstate[:2] in _CLOSED_CLASSES:
+        return Decision.HOLD
+    return Decision.ROWS
+
+
+def _in_our_own_statements(phase: Phase, jobs: int) -> Decision:
+    if phase is Phase.READ:
+        return Decision.ALONE if jobs > 1 else Decision.BURY
+    if phase is Phase.COMMIT:
+        # A deferred trigger of a target spoke after every check: find its job.
+        return Decision.ALONE if jobs > 1 else Decision.BURY
+    # The ledger itself is missing or forbidden: an operator has to act, no job is to blame.
+    return Decision.WAIT

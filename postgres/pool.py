@@ -1,0 +1,194 @@
+"""Lend the connections of one process, and notice when they are no good.
+
+Built on ``psycopg2.pool``, which raises at once when all connections are out,
+never checks whether one still lives, and knows nothing of forks.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg2
+from psycopg2 import extensions
+from psycopg2.pool import ThreadedConnectionPool
+
+from postgres import Connection
+from postgres.errors import ForeignProcess, Phase, PoolExhausted, Refused, refusals
+from postgres.session import Session
+from postgres.transaction import roll_back
+
+
+@dataclass(slots=True)
+class PoolCounts:
+    """What a pool did since it was opened; for metrics."""
+
+    opened: int = 0
+    lent: int = 0
+    waited: int = 0
+    timed_out: int = 0
+    dropped_dead: int = 0
+    dropped_old: int = 0
+
+
+@dataclass(slots=True)
+class _Tenure:
+    opened_at: float
+    idle_since: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How many connections, how long to wait, when to doubt or retire one."""
+
+    size: int
+    wait_seconds: float = 5.0
+    max_age_seconds: float = 3600.0
+    idle_check_seconds: float = 30.0
+
+
+@dataclass(slots=True)
+class Pool:
+    """The connections of the process that opened it, and of no other.
+
+    Open it after the fork. Nothing connects before the first use.
+    """
+
+    url: str
+    limits: PoolLimits
+    session: Session = field(default_factory=Session)
+    clock: Callable[[], float] = time.monotonic
+    counts: PoolCounts = field(default_factory=PoolCounts, init=False)
+    _pid: int = field(default_factory=os.getpid, init=False)
+    _inner: ThreadedConnectionPool = field(init=False)
+    _free: threading.BoundedSemaphore = field(init=False)
+    _tenures: dict[int, _Tenure] = field(default_factory=dict, init=False)
+    _out_since: dict[int, float] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        options = self.session.connect_options()
+        self._inner = ThreadedConnectionPool(0, self.limits.size, self.url, **options)
+        # psycopg2 keeps only ``minconn`` idle connections; opening none at first
+        # and keeping all that came back needs the two numbers apart.
+        self._inner.minconn = self.limits.size
+        # Counts the connections that may still go out; held for as long as one is lent.
+        self._free = threading.BoundedSemaphore(self.limits.size)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend a live connection, outside any transaction.
+
+        Raises :class:`PoolExhausted` after the deadline, :class:`Refused` when
+        the server cannot be reached, :class:`ForeignProcess` after a fork.
+        """
+        self._refuse_other_process()
+        self._wait_for_a_place()
+        try:
+            with refusals(Phase.CONNECT):
+                connection = self._take()
+            try:
+                self._out_since[id(connection)] = self.clock()
+                yield connection
+            finally:
+                self._give_back(connection)
+        finally:
+            self._free.release()
+
+    def close(self) -> None:
+        """Close every connection; a second call, or one after a fork, does nothing."""
+        if self._pid == os.getpid() and not self._inner.closed:
+            self._inner.closeall()
+
+    def _refuse_other_process(self) -> None:
+        if self._pid != os.getpid():
+            raise ForeignProcess(
+                f"pool was opened by process {self._pid} and used by {os.getpid()}: "
+                "open one after the fork"
+            )
+
+    def _wait_for_a_place(self) -> None:
+        if self._free.acquire(blocking=False):
+            return
+        self.counts.waited += 1
+        if not self._free.acquire(timeout=self.limits.wait_seconds):
+            self.counts.timed_out += 1
+            raise PoolExhausted(self._who_is_out())
+
+    def _who_is_out(self) -> str:
+        now = self.clock()
+        ages = sorted((now - since for since in self._out_since.values()), reverse=True)
+        return (
+            f"no connection became free within {self.limits.wait_seconds:g} s: "
+            f"{len(ages)} of {self.limits.size} are out, for "
+            + ", ".join(f"{age:.1f} s" for age in ages)
+            + "; raise CELERIAC_POOL_SIZE or look for the work that keeps them"
+        )
+
+    def _take(self) -> Connection:
+        while True:
+            connection: Connection = self._inner.getconn()
+            tenure = self._tenures.get(id(connection))
+            if tenure is None:
+                return self._admit(connection)
+            if self._is_fit(connection, tenure):
+                self.counts.lent += 1
+                return connection
+            self._drop(connection)
+
+    def _admit(self, connection: Connection) -> Connection:
+        now = self.clock()
+        self._tenures[id(connection)] = _Tenure(opened_at=now, idle_since=now)
+        self.counts.opened += 1
+        self.counts.lent += 1
+        return connection
+
+    def _is_fit(self, connection: Connection, tenure: _Tenure) -> bool:
+        now = self.clock()
+        if now - tenure.opened_at >= self.limits.max_age_seconds:
+            self.counts.dropped_old += 1
+            return False
+        idle = now - tenure.idle_since
+        if idle >= self.limits.idle_check_seconds and not _answers(connection):
+            self.counts.dropped_dead += 1
+            return False
+        return True
+
+    def _give_back(self, connection: Connection) -> None:
+        self._out_since.pop(id(connection), None)
+        if _reset(connection):
+            self._tenures[id(connection)].idle_since = self.clock()
+            self._inner.putconn(connection)
+        else:
+            self.counts.dropped_dead += 1
+            self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self._tenures.pop(id(connection), None)
+        self._inner.putconn(connection, close=True)
+
+
+def _answers(connection: Connection) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        roll_back(connection)
+    except (psycopg2.Error, Refused):
+        return False
+    return True
+
+
+def _reset(connection: Connection) -> bool:
+    """Leave nothing of the last user behind; False if the connection is broken."""
+    if connection.closed:
+        return False
+    try:
+        roll_back(connection)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("DISCARD ALL")
+        connection.autocommit = False
+    except (psycopg2.Error, Refused):
+        return False
+    return connection.info.transaction_status == extensions.TRANSACTION_STATUS_IDLE

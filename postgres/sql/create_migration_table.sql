@@ -1,0 +1,6 @@
+CREATE SCHEMA IF NOT EXISTS celeriac;
+CREATE TABLE IF NOT EXISTS celeriac.migration (
+    number     integer PRIMARY KEY,
+    name       text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)

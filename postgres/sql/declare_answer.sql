@@ -1,0 +1,2 @@
+DECLARE celeriac_answer NO SCROLL CURSOR FOR
+{query}

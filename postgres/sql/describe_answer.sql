@@ -1,0 +1,1 @@
+FETCH 0 FROM celeriac_answer

@@ -1,0 +1,1 @@
+FETCH FORWARD %(limit)s FROM celeriac_answer

@@ -1,0 +1,2 @@
+INSERT INTO celeriac.target_hold (target, reason) VALUES (%(target)s, %(reason)s)
+ON CONFLICT (target) DO NOTHING

@@ -1,0 +1,1 @@
+INSERT INTO celeriac.migration (number, name) VALUES (%(number)s, %(name)s)

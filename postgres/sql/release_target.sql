@@ -1,0 +1,1 @@
+DELETE FROM celeriac.target_hold WHERE target = %(target)s

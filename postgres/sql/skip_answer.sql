@@ -1,0 +1,1 @@
+MOVE FORWARD ALL IN celeriac_answer

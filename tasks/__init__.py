@@ -1,0 +1,1 @@
+"""What is done with a job: one kind of work a file."""

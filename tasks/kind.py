@@ -1,0 +1,129 @@
+"""Say what a kind of work is: its name, its payload, its limits, what it does.
+
+A kind knows nothing of Celery, of the driver or of committing. The worker
+finds it by name, hands it decoded jobs and a cursor inside an open
+transaction, and records the outcomes in that same transaction.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from celeriac.contract import State
+from postgres import Cursor
+
+Payload = TypeVar("Payload")
+
+
+class BadPayload(Exception):
+    """A payload that can never succeed; its job is buried with these words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one batch of a kind, and how long it may run."""
+
+    jobs: int
+    rows: int
+    body_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the arguments of a job seem to say, before anybody checked them."""
+
+    subject: str
+    rows: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How the rows of a job ended; the five add up to its rows."""
+
+    inserted: int = 0
+    updated: int = 0
+    ignored: int = 0
+    superseded: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[Payload]):
+    """One accepted job, its payload decoded and checked."""
+
+    id: str
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one job ended.
+
+    ``state`` is COMMITTED, DEAD (with ``error``), HELD (``error`` says why the
+    subject is closed) or QUEUED (``error`` says what it waits for; nothing of
+    it was written and it runs again later). ``result`` is JSON; without one,
+    a committed job answers with its counts.
+    """
+
+    job_id: str
+    state: State
+    counts: Counts = field(default_factory=Counts)
+    result: Mapping[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a worker's child process offers to the kinds it runs."""
+
+    catalog: Path
+    artifacts: str
+    inbox: Path | None
+    #: Opens a read-only snapshot: one transaction whose queries all see one instant.
+    snapshot: Callable[[], AbstractContextManager[Cursor]]
+    report_seconds: float
+
+
+class Kind(ABC, Generic[Payload]):
+    """One kind of work; subclass it, name an instance in ``CELERIAC_KINDS``."""
+
+    #: Task name on the wire, and the queue it is consumed from.
+    name: ClassVar[str]
+    queue: ClassVar[str]
+    #: A ``msgspec.Struct``; its fields, in order, are the task's arguments.
+    payload: type[Payload]
+    limits: Limits
+
+    def open(self, tools: Tools) -> None:
+        """Prepare in a child process, once, after the fork; read declarations here."""
+
+    @abstractmethod
+    def subject(self, payload: Payload) -> str:
+        """Name what the job is about: a target, a report."""
+
+    def rows(self, payload: Payload) -> int:
+        """Count the rows that the job has to account for."""
+        return 0
+
+    def check(self, payload: Payload) -> None:
+        """Raise :class:`BadPayload` if the payload can never succeed."""
+
+    @abstractmethod
+    def run(self, jobs: Sequence[Job[Payload]], cursor: Cursor) -> list[Outcome]:
+        """Do the jobs inside the open transaction; one outcome a job, any order.
+
+        Never commit or roll back. An exception undoes the whole batch; its
+        jobs are then run one by one, so that only the guilty one suffers.
+        """
+
+    def preview(self, arguments: Mapping[str, Any]) -> Preview:
+        """Look at arguments that nobody checked yet: to bound a batch, and for Flower.
+
+        Must not raise, whatever the arguments are. Runs in the main process.
+        """
+        return Preview(subject="", rows=1, text=self.name)

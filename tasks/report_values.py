@@ -1,0 +1,119 @@
+"""Turn the parameters of a payload into values that PostgreSQL will read as meant."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from postgres.parameters import Value, ValueType
+
+_SHOWN_CHARACTERS = 80
+_MAX_DIGITS = 1000
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class BadValue(ValueError):
+    """A value that is not of its parameter's type; says what would be."""
+
+
+def value_of(kind: ValueType, given: Any) -> Value:
+    """Return the value of a parameter, or raise :class:`BadValue`; None is NULL.
+
+    Accepts what JSON carries and what kombu makes of its marked dates,
+    decimals and UUIDs.
+    """
+    if given is None:
+        return Value(kind, None)
+    convert, allowed = _TYPES[kind]
+    text = convert(given)
+    if text is None:
+        raise BadValue(f"must be {allowed}, got {shown(given)}")
+    return Value(kind, text)
+
+
+def shown(given: Any) -> str:
+    """Show a foreign value in a message, shortened."""
+    text = repr(given)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def _text(given: Any) -> str | None:
+    if not isinstance(given, str) or "\0" in given:
+        return None
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair is legal in JSON and in no encoding.
+        return None
+    return given
+
+
+def _whole(bits: int) -> Callable[[Any], str | None]:
+    def convert(given: Any) -> str | None:
+        if not isinstance(given, int) or isinstance(given, bool):
+            return None
+        return str(given) if -(2 ** (bits - 1)) <= given < 2 ** (bits - 1) else None
+
+    return convert
+
+
+def _numeric(given: Any) -> str | None:
+    if isinstance(given, bool) or not isinstance(given, int | float | str | Decimal):
+        return None
+    try:
+        number = Decimal(str(given))
+    except (InvalidOperation, ValueError):
+        return None
+    if not number.is_finite() or len(number.as_tuple().digits) > _MAX_DIGITS:
+        return None
+    return format(number, "f") if abs(number.adjusted()) <= _MAX_DIGITS else None
+
+
+def _date(given: Any) -> str | None:
+    if isinstance(given, date) and not isinstance(given, datetime):
+        return given.isoformat()
+    if not isinstance(given, str) or not _DATE.fullmatch(given):
+        return None
+    try:
+        return date.fromisoformat(given).isoformat()
+    except ValueError:
+        return None
+
+
+def _timestamptz(given: Any) -> str | None:
+    try:
+        moment = datetime.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError:
+        return None
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+        return None
+    return moment.isoformat()
+
+
+def _bool(given: Any) -> str | None:
+    return str(given).lower() if isinstance(given, bool) else None
+
+
+def _uuid(given: Any) -> str | None:
+    try:
+        given = UUID(given) if isinstance(given, str) else given
+    except ValueError:
+        return None
+    return str(given) if isinstance(given, UUID) else None
+
+
+_TYPES: Mapping[ValueType, tuple[Callable[[Any], str | None], str]] = MappingProxyType(
+    {
+        ValueType.TEXT: (_text, "a string without NUL characters"),
+        ValueType.INT: (_whole(32), "a whole number of 32 bits"),
+        ValueType.BIGINT: (_whole(64), "a whole number of 64 bits"),
+        ValueType.NUMERIC: (_numeric, f"a finite number of at most {_MAX_DIGITS} digits"),
+        ValueType.DATE: (_date, "a date as YYYY-MM-DD"),
+        ValueType.TIMESTAMPTZ: (_timestamptz, "an ISO 8601 date and time with its offset"),
+        ValueType.BOOL: (_bool, "true or false"),
+        ValueType.UUID: (_uuid, "a UUID"),
+    }
+)

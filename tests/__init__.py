@@ -1,0 +1,1 @@
+"""The claims that Celeriac makes, each one tried against real servers."""

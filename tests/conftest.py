@@ -1,0 +1,115 @@
+"""Real servers for every test process, an empty database and broker for every test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from postgres.migrate import migrate
+from tests.workers import ROOT, Worker
+from worker.embedded import EmbeddedPostgres, EmbeddedValkey
+
+TEMPLATE = "celeriac_template"
+POSTGRES_SETTINGS = {"shared_buffers": "32MB", "max_connections": "100", "max_wal_size": "256MB"}
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One PostgreSQL a test process, as durable as in production."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("servers"), settings=POSTGRES_SETTINGS)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    """One Valkey a test process, append-only on."""
+    server = EmbeddedValkey(tmp_path_factory.mktemp("servers"))
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: EmbeddedPostgres) -> str:
+    """Name of a migrated database that others are copied from."""
+    _execute(postgres_server, "CREATE DATABASE {}", TEMPLATE)
+    migrate(postgres_server.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    """URL of a fresh migrated database."""
+    yield from _fresh_database(postgres_server, migrated_template)
+
+
+@pytest.fixture
+def empty_database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """URL of a fresh database that holds nothing."""
+    yield from _fresh_database(postgres_server, "template0")
+
+
+@pytest.fixture
+def broker_url(valkey_server: EmbeddedValkey) -> str:
+    """URL of an empty broker, in Celery's form; results of earlier tests are gone too."""
+    with valkey_server.client() as client:
+        client.flushall()
+    return valkey_server.url(0)
+
+
+@pytest.fixture
+def result_url(valkey_server: EmbeddedValkey, broker_url: str) -> str:
+    """URL of an empty result store, in Celery's form."""
+    return valkey_server.url(1)
+
+
+@pytest.fixture
+def worker_env(database: str, broker_url: str, result_url: str, tmp_path: Path) -> dict[str, str]:
+    """Settings of a worker on this test's database, broker and folders."""
+    inbox, artifacts = tmp_path / "inbox", tmp_path / "artifacts"
+    inbox.mkdir()
+    artifacts.mkdir()
+    return {
+        "CELERIAC_BROKER_URL": broker_url,
+        "CELERIAC_RESULT_URL": result_url,
+        "CELERIAC_DATABASE_URL": database,
+        "CELERIAC_CATALOG": str(ROOT / "catalog"),
+        "CELERIAC_ARTIFACTS": artifacts.as_uri(),
+        "CELERIAC_INBOX": str(inbox),
+    }
+
+
+@pytest.fixture
+def make_worker() -> Iterator[Callable[..., Worker]]:
+    """Make workers with ``Worker``'s arguments; those that still run at the end are killed."""
+    made: list[Worker] = []
+
+    def make(*args: object, **kwargs: object) -> Worker:
+        made.append(Worker(*args, **kwargs))  # type: ignore[arg-type]  # passed on as they came
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.kill()
+
+
+def _fresh_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    yield server.url(name)
+    # Tests that kill PostgreSQL leave it running again, or their database is not worth dropping.
+    if server.is_running:
+        _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _execute(server: EmbeddedPostgres, text: str, *names: str) -> None:
+    with closing(psycopg2.connect(server.url())) as connection:
+        connection.autocommit = True  # databases are not made inside a transaction
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL(text).format(*map(sql.Identifier, names)))

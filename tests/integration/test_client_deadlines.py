@@ -1,0 +1,155 @@
+"""Whatever Redis does, a call of the client ends in time and says what it tried."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from celeriac import BrokerUnavailable, Client, State
+from worker.embedded import EmbeddedValkey
+
+TIMEOUT = 0.5
+#: What a busy machine may add.
+SLACK = 1.0
+ROW = {"a": 1}
+
+CALLS: dict[str, Callable[[Client], object]] = {
+    "ingest": lambda client: client.ingest("flights", ROW),
+    "report": lambda client: client.report("daily"),
+    "state": lambda client: client.ticket("a-job").state(),
+    "wait": lambda client: client.ticket("a-job").wait(60),
+}
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A broker that takes connections and never answers."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        yield f"redis://user:secret@127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """A broker that sends an answer without end, a byte at a time."""
+    ended = threading.Event()
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def drip() -> None:
+            with suppress(OSError), listener.accept()[0] as peer:
+                while not ended.wait(TIMEOUT / 10):
+                    peer.sendall(b"+")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        ended.set()
+        thread.join(5)
+
+
+def free_port() -> int:
+    """Find a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_broker_that_is_down(call: Callable[[Client], object]) -> None:
+    """A refused connection raises in time, naming the host and never the password."""
+    url = f"redis://user:secret@127.0.0.1:{free_port()}/3"
+
+    started = time.monotonic()
+    with Client(url, url, timeout=TIMEOUT) as client, pytest.raises(BrokerUnavailable) as caught:
+        call(client)
+
+    assert time.monotonic() - started < TIMEOUT + SLACK
+    assert "redis://127.0.0.1:" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_broker_that_never_answers(call: Callable[[Client], object], silent: str) -> None:
+    """A connection that is half open raises in time, naming what was tried."""
+    started = time.monotonic()
+    with Client(silent, silent, timeout=TIMEOUT) as client:
+        with pytest.raises(BrokerUnavailable, match=r"tried .* for at most 0\.5 s") as caught:
+            call(client)
+
+    assert time.monotonic() - started < TIMEOUT + SLACK
+    assert "secret" not in str(caught.value)
+
+
+def test_a_handshake_that_never_ends(silent: str) -> None:
+    """TLS with a peer that says nothing is within the deadline too."""
+    started = time.monotonic()
+    with Client(silent.replace("redis:", "rediss:"), timeout=TIMEOUT) as client:
+        with pytest.raises(BrokerUnavailable, match="rediss://127"):
+            client.ingest("flights", ROW)
+
+    assert time.monotonic() - started < TIMEOUT + SLACK
+
+
+def test_a_broker_that_drips(dripping: str) -> None:
+    """An answer that comes a byte at a time does not stretch the deadline."""
+    started = time.monotonic()
+    with Client(dripping, timeout=TIMEOUT) as client, pytest.raises(BrokerUnavailable):
+        client.ingest("flights", ROW)
+
+    assert time.monotonic() - started < TIMEOUT + SLACK
+
+
+def test_a_socket_that_is_not_there(tmp_path: Path) -> None:
+    """A Unix socket is named as a host is."""
+    with Client(f"unix://{tmp_path}/none.sock") as client:
+        with pytest.raises(BrokerUnavailable, match=f"unix://{tmp_path}/none.sock"):
+            client.ingest("flights", ROW)
+
+
+def test_a_lost_push_names_the_job(broker_url: str, valkey_server: EmbeddedValkey) -> None:
+    """A push that Redis refuses carries the id under which to send the job again."""
+    with valkey_server.client() as redis, Client(broker_url) as client:
+        redis.set("celeriac.ingest", "no list")
+
+        with pytest.raises(BrokerUnavailable, match=r"WRONGTYPE.*, job a-job$") as caught:
+            client.ingest("flights", ROW, id="a-job")
+
+    assert "a-job" == caught.value.job_id
+
+
+def test_a_connection_lost_while_idle(broker_url: str, valkey_server: EmbeddedValkey) -> None:
+    """A broker that dropped idle connections costs the caller nothing."""
+    with valkey_server.client() as redis, Client(broker_url) as client:
+        client.ingest("flights", ROW)
+        redis.client_kill_filter(_type="normal", skipme=True)
+
+        ticket = client.ingest("flights", ROW)
+
+        assert State.QUEUED is ticket.state()
+
+
+def test_a_wait_outlives_a_short_outage(broker_url: str, valkey_server: EmbeddedValkey) -> None:
+    """Connections that are cut while a job is waited for are made anew."""
+    found: list[object] = []
+    with valkey_server.client() as redis, Client(broker_url) as client:
+        ticket = client.ingest("flights", ROW)
+        waiter = threading.Thread(target=lambda: found.append(ticket.wait(20)))
+        waiter.start()
+        _cut(redis, f"celery-task-meta-{ticket.id}")
+
+        redis.set(
+            f"celery-task-meta-{ticket.id}", '{"status": "SUCCESS", "result": {"inserted": 1}}'
+        )
+
+        waiter.join(20)
+    assert [{"inserted": 1}] == found
+
+
+def _cut(redis: Redis, channel: str) -> None:
+    """Cut every subscriber as soon as there is one."""
+    while not redis.client_kill_filter(_type="pubsub"):
+        redis.ping()

@@ -1,0 +1,56 @@
+"""The client stands alone: what it imports, what its wheel holds."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from tests.workers import ROOT
+
+SOURCE = ROOT / "client" / "src"
+STRANGERS = {"celery", "kombu", "psycopg2", "config", "tasks", "worker", "postgres"}
+BUILD_SECONDS = 120
+
+ALONE = """
+import sys
+sys.path.insert(0, {source!r})
+import celeriac
+celeriac.Client("redis://localhost").close()
+assert celeriac.__file__.startswith({source!r}), celeriac.__file__
+print(*sorted({strangers!r} & set(sys.modules)))
+"""
+
+
+def test_the_client_imports_nothing_of_ours(tmp_path: Path) -> None:
+    """In an interpreter of its own, neither Celery, nor a driver, nor our code comes with it."""
+    code = ALONE.format(source=str(SOURCE), strangers=STRANGERS)
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (0, "", "") == (done.returncode, done.stdout.strip(), done.stderr)
+
+
+def test_the_wheel_holds_the_client_alone(tmp_path: Path) -> None:
+    """The wheel brings the package celeriac, typed, asks for redis-py, and nothing else."""
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "-w", str(tmp_path)]
+
+    subprocess.run([*command, str(ROOT / "client")], check=True, timeout=BUILD_SECONDS)
+
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read("celeriac-0.1.0.dist-info/METADATA").decode()
+    sources = {
+        f"celeriac/{path.name}" for path in (SOURCE / "celeriac").iterdir() if path.is_file()
+    }
+    assert "celeriac/py.typed" in sources
+    assert sources == {name for name in names if ".dist-info/" not in name}
+    assert 1 == metadata.count("Requires-Dist:")
+    assert "Requires-Dist: redis" in metadata

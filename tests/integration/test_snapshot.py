@@ -1,0 +1,124 @@
+"""Snapshots of a real PostgreSQL: one instant, read only, every value as it is."""
+
+import errno
+import io
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from postgres.parameters import Value, ValueType
+from postgres.pool import Pool, PoolLimits
+from postgres.snapshot import copy_out, pin, read_rows, snapshot
+from postgres.transaction import transaction
+
+
+@pytest.fixture
+def pool(database: str) -> Iterator[Pool]:
+    """Open a pool on a database that has 30 items."""
+    pool = Pool(database, PoolLimits(size=2))
+    with transaction(pool) as cursor:
+        cursor.execute("CREATE TABLE public.items AS SELECT n FROM generate_series(1, 30) AS n")
+    yield pool
+    pool.close()
+
+
+def test_queries_of_a_snapshot_see_one_instant(pool: Pool, database: str) -> None:
+    """What others commit between two queries is in neither, and in the next snapshot."""
+    query, seen = "SELECT count(*) FROM public.items", io.BytesIO()
+
+    with snapshot(pool) as cursor:
+        pin(cursor, 30)
+        with closing(psycopg2.connect(database)) as other, other, other.cursor() as writer:
+            writer.execute("DELETE FROM public.items WHERE n > 10")
+        rows = copy_out(cursor, query, {}, seen)
+        answer = read_rows(cursor, query, {}, 10)
+    with snapshot(pool) as cursor:
+        after = read_rows(cursor, query, {}, 10)
+
+    assert (1, [("30",)], [("10",)]) == (rows, answer.rows, after.rows)
+
+
+def test_snapshot_leaves_the_connection_writable(pool: Pool) -> None:
+    """A lent connection forgets that it was read-only."""
+    with snapshot(pool) as cursor:
+        pin(cursor, 30)
+
+    with transaction(pool) as cursor:
+        cursor.execute("CREATE TABLE public.after (); SELECT current_setting('statement_timeout')")
+        limits = cursor.fetchall()
+
+    assert [("10s",)] == limits
+
+
+def test_values_have_their_types(pool: Pool) -> None:
+    """Each literal arrives with the type of its parameter, NULL too."""
+    given = {
+        "text": "a",
+        "int": "-5",
+        "bigint": "9223372036854775807",
+        "numeric": "0.10",
+        "date": "2013-01-31",
+        "timestamptz": "2013-01-01T05:00:00+05:00",
+        "bool": "true",
+        "uuid": "0198f3a2-7c1e-7000-8000-00000000000a",
+    }
+    values = {name: Value(ValueType(name), text) for name, text in given.items()}
+    nothing = {name: Value(ValueType(name), None) for name in given}
+    query = "SELECT " + ", ".join(f"pg_typeof(:{name})::text" for name in given)
+
+    with snapshot(pool) as cursor:
+        typed = read_rows(cursor, query, values, 1).rows
+        typed_null = read_rows(cursor, query, nothing, 1).rows
+        negative = read_rows(cursor, "SELECT 1-:int", values, 1).rows
+
+    expected = (
+        "text",
+        "integer",
+        "bigint",
+        "numeric",
+        "date",
+        "timestamp with time zone",
+        "boolean",
+        "uuid",
+    )
+    assert ([expected], [expected], [("6",)]) == (typed, typed_null, negative)
+
+
+def test_unusual_values_are_printed_as_postgres_does(pool: Pool) -> None:
+    """Dates that Python cannot hold, infinities and arrays are shown, not refused."""
+    query = (
+        "SELECT date '0044-03-15 BC', timestamptz 'infinity', numeric 'NaN',"
+        " array[1,2], '\\x00ff'::bytea, '{\"a\": 1}'::jsonb, interval '1 day'"
+    )
+
+    with snapshot(pool) as cursor:
+        answer = read_rows(cursor, query, {}, 1)
+
+    expected = ("0044-03-15 BC", "infinity", "NaN", "{1,2}", "\\x00ff", '{"a": 1}', "P1D")
+    assert [expected] == answer.rows
+
+
+class FullDisk(io.RawIOBase):
+    """A file on a disk that has no room left."""
+
+    def writable(self) -> bool:
+        """Pretend that it can be written."""
+        return True
+
+    def write(self, _data: object) -> int:
+        """Fail as a full disk does."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_full_disk_breaks_the_run_alone(pool: Pool) -> None:
+    """A file that cannot be written ends the run with its own error; the pool goes on."""
+    query = "SELECT repeat('x', 1000) FROM generate_series(1, 100000)"
+
+    with pytest.raises(OSError, match="No space left"), snapshot(pool) as cursor:
+        copy_out(cursor, query, {}, io.BufferedWriter(FullDisk()))
+
+    with snapshot(pool) as cursor:
+        answer = read_rows(cursor, "SELECT count(*) FROM public.items", {}, 1)
+    assert [("30",)] == answer.rows

@@ -1,0 +1,139 @@
+"""What a report file may declare, and how its mistakes are named."""
+
+from pathlib import Path
+
+import pytest
+
+from postgres.parameters import Value, ValueType
+from tasks.report_catalog import Chart, Format, load_reports
+from tasks.report_values import BadValue
+from tasks.targets import BadCatalog
+from tests.workers import ROOT
+
+GOOD = """/* celeriac
+title = "Orders"
+format = "csv"
+
+[params.since]
+type = "date"
+default = 2013-01-01
+
+[params.customer]
+type = "text"
+required = true
+
+[chart]
+kind = "bar"
+x = "customer"
+y = "total"
+*/
+-- Not for :everyone.
+SELECT customer, sum(total) AS total FROM orders
+WHERE placed >= :since AND customer = :customer GROUP BY 1;
+"""
+
+
+def write(catalog: Path, name: str, text: str) -> Path:
+    """Put a report file into a catalog."""
+    path = catalog / "reports" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_a_report_is_read_as_declared(tmp_path: Path) -> None:
+    """Name, format, chart and query come from the file, the comment is not sent."""
+    write(tmp_path, "orders.sql", GOOD)
+
+    report = load_reports(tmp_path)["orders"]
+
+    assert "orders" == report.name
+    assert Format.CSV == report.header.format
+    assert Chart("bar", "customer", "total") == report.header.chart
+    assert report.query.startswith("-- Not for :everyone.\nSELECT")
+    assert report.query.endswith("GROUP BY 1")
+
+
+def test_defaults_fill_in(tmp_path: Path) -> None:
+    """A parameter that is not given has its default."""
+    write(tmp_path, "orders.sql", GOOD)
+
+    values = load_reports(tmp_path)["orders"].values({"customer": "'; --"})
+
+    expected = {
+        "since": Value(ValueType.DATE, "2013-01-01"),
+        "customer": Value(ValueType.TEXT, "'; --"),
+    }
+    assert expected == values
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "params.customer is required"),
+        ({"customer": None}, "params.customer is required"),
+        ({"customer": "a", "since": "soon"}, "params.since must be a date as .*, got 'soon'"),
+        ({"custommer": "a"}, "params may hold since, customer for orders, got 'custommer'"),
+    ],
+)
+def test_bad_parameters_are_named(tmp_path: Path, given: dict[str, object], words: str) -> None:
+    """A missing, wrong or unknown parameter is named with what is allowed."""
+    write(tmp_path, "orders.sql", GOOD)
+    report = load_reports(tmp_path)["orders"]
+
+    with pytest.raises(BadValue, match=words):
+        report.values(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SELECT 1", "must begin with a comment"),
+        ("SELECT 1 /* celeriac\ntitle = 'a' */", "must begin with a comment"),
+        ("/* celeriac */ SELECT 1", "missing required field `title`"),
+        ("/* celeriac\ntitle = */ SELECT 1", "Invalid value"),
+        ("/* celeriac\ntitle = 'a'\ncolour = 'b' */ SELECT 1", "unknown field `colour`"),
+        ("/* celeriac\ntitle = 'a'\nformat = 'pdf' */ SELECT 1", "'pdf'"),
+        ("/* celeriac\ntitle = 'a'\n[params.x]\ntype = 'money' */ SELECT :x", "'money'"),
+        ("/* celeriac\ntitle = 'a'\n[params.x]\ntype='int'\ndefault='b' */ SELECT :x", "params.x"),
+        ("/* celeriac\ntitle = 'a'\n[params.x]\ntype = 'int' */ SELECT 1", "never uses :x"),
+        ("/* celeriac\ntitle = 'a' */ SELECT :x", "declare it in .params.x."),
+        ("/* celeriac\ntitle = 'a' */ SELECT 1; SELECT 2", "one statement"),
+        ("/* celeriac\ntitle = 'a'\n[chart]\nkind='pie'\nx='a'\ny='b' */ SELECT 1", "'pie'"),
+    ],
+)
+def test_mistakes_name_the_file(tmp_path: Path, text: str, words: str) -> None:
+    """A file that cannot be served is named with its mistake."""
+    path = write(tmp_path, "broken.sql", text)
+
+    with pytest.raises(BadCatalog, match=words) as caught:
+        load_reports(tmp_path)
+
+    assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("name", ["Orders.sql", "a-b.sql", "9.sql", ".sql", "a b.sql"])
+def test_bad_names_are_refused(tmp_path: Path, name: str) -> None:
+    """A report's name is made of a-z, 0-9 and _."""
+    write(tmp_path, name, GOOD)
+
+    with pytest.raises(BadCatalog, match="name must be"):
+        load_reports(tmp_path)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Two broken files are two lines of one message."""
+    write(tmp_path, "one.sql", "SELECT 1")
+    write(tmp_path, "two.sql", "SELECT 2")
+
+    with pytest.raises(BadCatalog) as caught:
+        load_reports(tmp_path)
+
+    assert 2 == len(str(caught.value).splitlines())
+
+
+def test_the_shipped_reports_are_good() -> None:
+    """The demo's catalog can be served."""
+    reports = load_reports(ROOT / "catalog")
+
+    assert "carrier_delays" in reports

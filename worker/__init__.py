@@ -1,0 +1,1 @@
+"""How a job is done: reserved, accumulated, committed, settled."""

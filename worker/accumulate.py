@@ -1,0 +1,83 @@
+"""Gather jobs while children are busy; hand them out as batches when one is free.
+
+Pure: no clock, no connection. Jobs wait in lanes: one a task for ordinary
+jobs, one for each target that was found locked, one for each suspect that has
+to run alone. A batch is taken from one lane, in the order of arrival.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+
+class Weighed(Protocol):
+    """A job with what counts against the bounds of a batch."""
+
+    @property
+    def lane(self) -> tuple[str, str]:
+        """Task, and what keeps the job apart from the task's ordinary jobs ('' for nothing)."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that the job brings."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its payload."""
+
+
+Waiting = TypeVar("Waiting", bound=Weighed)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that one batch may hold; a single job always fits."""
+
+    jobs: int
+    rows: int
+    size_bytes: int
+
+
+class Accumulator(Generic[Waiting]):
+    """The jobs that a worker has received and not yet handed to a child."""
+
+    def __init__(self) -> None:
+        self._lanes: OrderedDict[tuple[str, str], deque[Waiting]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lanes.values()))
+
+    def add(self, job: Waiting) -> None:
+        """Put a job behind the others of its lane."""
+        self._lanes.setdefault(job.lane, deque()).append(job)
+
+    def put_back(self, jobs: Iterable[Waiting]) -> None:
+        """Put jobs that were taken before in front of their lanes, in their old order."""
+        for job in reversed(list(jobs)):
+            self._lanes.setdefault(job.lane, deque()).appendleft(job)
+
+    def next_task(self) -> str | None:
+        """Return the task whose turn it is; None if nothing waits."""
+        return next(iter(self._lanes))[0] if self._lanes else None
+
+    def take(self, bounds: Bounds) -> list[Waiting]:
+        """Take the next batch; lanes take turns, so none waits for ever."""
+        lane, jobs = self._lanes.popitem(last=False)
+        batch = [jobs.popleft()]
+        rows, size = batch[0].rows, batch[0].size_bytes
+        while jobs and len(batch) < bounds.jobs:
+            rows += jobs[0].rows
+            size += jobs[0].size_bytes
+            if rows > bounds.rows or size > bounds.size_bytes:
+                break
+            batch.append(jobs.popleft())
+        if jobs:
+            self._lanes[lane] = jobs
+        return batch
+
+    def clear(self) -> int:
+        """Forget everything; return how many jobs that were."""
+        count = len(self)
+        self._lanes.clear()
+        return count

@@ -1,0 +1,113 @@
+"""The Celery application: ``celery -A worker.app worker -Q celeriac.ingest``."""
+
+from typing import Any
+
+from celery import Celery, Task
+
+from config import Settings
+from tasks.kind import Kind
+from worker import lifecycle
+from worker.accumulate import Bounds
+from worker.dispatch import _RAW, Batching
+from worker.kinds import load_kinds
+from worker.transport import broker_settings
+
+#: A child that runs one long job is given this much longer than its own limit.
+_GRACE_SECONDS = 15.0
+
+
+def make_app(settings: Settings) -> Celery:
+    """Return the application of these settings, with a task for every kind."""
+    kinds = load_kinds(settings.kinds)
+    app = Celery("celeriac")
+    app.conf.update(_celery_settings(settings))
+    app.batching = _batching(settings, kinds)
+    for kind in kinds.values():
+        app.register_task(_task_of(kind))
+    lifecycle.connect(app, settings, kinds)
+    return app
+
+
+def _celery_settings(settings: Settings) -> dict[str, Any]:
+    broker = broker_settings(
+        settings.broker_url.get_secret_value(),
+        visibility_seconds=settings.visibility_seconds,
+        key_prefix=settings.key_prefix,
+    )
+    return broker | {
+        "result_backend": settings.result_url.get_secret_value(),
+        "result_expires": settings.result_expires_seconds,
+        "redis_socket_timeout": 5.0,
+        "redis_socket_connect_timeout": 3.0,
+        "result_backend_max_retries": 3,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        # Acks are ours, after COMMIT; a lost child gives its messages back.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_consumer": "worker.consumer:Consumer",
+        "worker_concurrency": settings.concurrency,
+        "worker_prefetch_multiplier": -(-settings.prefetch_jobs // settings.concurrency),
+        # Both would shrink the window below a batch.
+        "worker_enable_prefetch_count_reduction": False,
+        "worker_disable_prefetch": False,
+        "worker_disable_rate_limits": True,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # The pipe of a dead child is read at once; ten seconds more find nothing.
+        "worker_lost_wait": 1.0,
+        "worker_proc_alive_timeout": 60.0,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "celeriac_event_buffer": settings.event_buffer,
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def _batching(settings: Settings, kinds: dict[str, Kind[Any]]) -> Batching:
+    most = Bounds(settings.batch_jobs, settings.batch_rows, settings.batch_bytes)
+    bounds = {
+        name: Bounds(
+            min(most.jobs, kind.limits.jobs),
+            min(most.rows, kind.limits.rows),
+            min(most.size_bytes, kind.limits.body_bytes),
+        )
+        for name, kind in kinds.items()
+    }
+    seconds = {
+        name: settings.batch_seconds
+        if kind.limits.jobs > 1
+        else settings.report_seconds + _GRACE_SECONDS
+        for name, kind in kinds.items()
+    }
+    return Batching(
+        bounds=bounds | {_RAW: most},
+        seconds=seconds | {_RAW: settings.batch_seconds},
+        crash_limit=settings.crash_limit,
+        busy_hold_seconds=settings.busy_hold_seconds,
+        parked_jobs=settings.prefetch_jobs,
+    )
+
+
+def _task_of(kind: Kind[Any]) -> Task:
+    def run(self: Task, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(f"{kind.name} runs in batches: send it to queue {kind.queue}")
+
+    return type(
+        "KindTask",
+        (Task,),
+        {
+            "name": kind.name,
+            "kind": kind,
+            "run": run,
+            "Strategy": "worker.strategy:strategy",
+            "Request": "worker.request:Request",
+            "typing": False,
+            "acks_late": True,
+            "ignore_result": False,
+        },
+    )()
+
+
+app = make_app(lifecycle.settings_of_this_process())

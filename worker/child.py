@@ -1,0 +1,65 @@
+"""What one child process works with: its pools and its kinds, opened after the fork."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from postgres import Cursor
+from postgres.pool import Pool, PoolLimits
+from postgres.session import Session
+from postgres.snapshot import snapshot
+from tasks.kind import Kind, Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to open in a child process."""
+
+    worker: str
+    database_url: str
+    report_database_url: str
+    limits: PoolLimits
+    session: Session
+    catalog: Path
+    artifacts: str
+    inbox: Path | None
+    report_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """The pools, kinds and name of one child process."""
+
+    worker: str
+    pool: Pool
+    reports: Pool
+    kinds: Mapping[str, Kind[Any]]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.pool.close()
+        self.reports.close()
+
+
+def open_child(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> Child:
+    """Open the pools of this process, without connecting yet, and the kinds on them."""
+    pool = Pool(plan.database_url, plan.limits, plan.session)
+    reports = pool
+    if plan.report_database_url != plan.database_url:
+        reports = Pool(plan.report_database_url, plan.limits, plan.session)
+
+    def open_snapshot() -> AbstractContextManager[Cursor]:
+        return snapshot(reports)
+
+    tools = Tools(
+        catalog=plan.catalog,
+        artifacts=plan.artifacts,
+        inbox=plan.inbox,
+        snapshot=open_snapshot,
+        report_seconds=plan.report_seconds,
+    )
+    for kind in kinds.values():
+        kind.open(tools)
+    return Child(plan.worker, pool, reports, kinds)

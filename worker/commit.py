@@ -1,0 +1,194 @@
+"""Commit a batch: claim, run, record, all in one transaction of a child."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from celeriac.contract import State
+from postgres import Cursor
+from postgres.holds import hold
+from postgres.ledger import Claim, Correction, Entry, Verdict, claim, forget, record
+from postgres.transaction import transaction
+from tasks.kind import Counts, Job, Kind, Outcome
+from worker.accept import Accepted, accept, conflicting
+from worker.child import Child
+from worker.delivery import Delivery, Fate, Settlement
+
+_FATES: Mapping[State, Fate] = {
+    State.COMMITTED: Fate.COMMITTED,
+    State.DEAD: Fate.DEAD,
+    State.HELD: Fate.HELD,
+    State.CANCELLED: Fate.CANCELLED,
+    State.QUEUED: Fate.LATER,
+}
+
+
+def commit(deliveries: Sequence[Delivery], child: Child) -> list[Settlement]:
+    """Commit one batch in one transaction, and say how each delivery ended.
+
+    All outcomes are recorded or none is: an exception means that nothing was
+    written, or that COMMIT's answer was lost. Deliver the same batch again;
+    what was committed settles from the ledger.
+    """
+    accepted, repeated = _distinct(accept(delivery, child.kinds) for delivery in deliveries)
+    with transaction(child.pool) as cursor:
+        claims = claim([one.ask for one in accepted], child.worker, cursor)
+        outcomes = _run(accepted, claims, child, cursor)
+        outcomes = [_impatient(one, accepted, claims) for one in outcomes]
+        _record(outcomes, accepted, cursor)
+        _bury_conflicts([*_in_conflict(accepted, claims), *repeated], child, cursor)
+    settled = _from_ledger(accepted, claims) | {one.job_id: _settle(one) for one in outcomes}
+    return [_settlement(delivery, settled, repeated) for delivery in deliveries]
+
+
+def _distinct(accepted: Iterable[Accepted]) -> tuple[list[Accepted], list[Accepted]]:
+    """Split off deliveries that repeat an id of this batch with another payload."""
+    first: dict[str, Accepted] = {}
+    conflicts = []
+    for one in accepted:
+        known = first.setdefault(one.ask.id, one)
+        if known.ask.digest != one.ask.digest:
+            conflicts.append(one)
+    return list(first.values()), conflicts
+
+
+def _run(
+    accepted: Sequence[Accepted], claims: Mapping[str, Claim], child: Child, cursor: Cursor
+) -> list[Outcome]:
+    """Run the claimed jobs of the batch, all of one kind; others have their outcome already."""
+    outcomes, jobs, kind = [], [], None
+    for one in accepted:
+        answer = claims[one.ask.id]
+        if answer.verdict not in (Verdict.CLAIMED, Verdict.TAKEN_OVER):
+            continue
+        if one.job is None or one.ask.state is not State.COMMITTED:
+            outcomes.append(Outcome(one.ask.id, one.ask.state, error=one.ask.error))
+        elif answer.hold_reason is not None:
+            outcomes.append(Outcome(one.ask.id, State.HELD, error=answer.hold_reason))
+        else:
+            jobs.append(one.job)
+            kind = child.kinds[one.delivery.task]
+    return outcomes + (_run_kind(kind, jobs, cursor) if kind else [])
+
+
+def _run_kind(kind: Kind[Any], jobs: Sequence[Job[Any]], cursor: Cursor) -> list[Outcome]:
+    outcomes = kind.run(jobs, cursor)
+    if sorted(one.job_id for one in outcomes) != sorted(job.id for job in jobs):
+        raise RuntimeError(f"kind {kind.name} must return one outcome for each of its jobs")
+    return outcomes
+
+
+def _impatient(
+    outcome: Outcome, accepted: Sequence[Accepted], claims: Mapping[str, Claim]
+) -> Outcome:
+    """Hold a job that may not wait in memory: it waited enough, or PostgreSQL had it already."""
+    if outcome.state is not State.QUEUED:
+        return outcome
+    waiting = next(one for one in accepted if one.ask.id == outcome.job_id)
+    if waiting.delivery.may_wait and claims[outcome.job_id].verdict is Verdict.CLAIMED:
+        return outcome
+    return Outcome(outcome.job_id, State.HELD, error=outcome.error)
+
+
+def _record(outcomes: Sequence[Outcome], accepted: Sequence[Accepted], cursor: Cursor) -> None:
+    by_id = {one.ask.id: one for one in accepted}
+    forget([one.job_id for one in outcomes if one.state is State.QUEUED], cursor)
+    record(
+        [
+            _correction(one, by_id[one.job_id])
+            for one in outcomes
+            if one.state is not State.QUEUED and not _went_as_claimed(one, by_id[one.job_id])
+        ],
+        cursor,
+    )
+    for target, reason in _closures(outcomes, by_id).items():
+        hold(target, reason, cursor)
+
+
+def _went_as_claimed(outcome: Outcome, accepted: Accepted) -> bool:
+    """Whether the ledger row that the claim wrote needs no correction."""
+    if outcome.state is State.CANCELLED:
+        return True
+    whole = outcome.counts == Counts(inserted=accepted.ask.rows)
+    return outcome.state is State.COMMITTED and whole and outcome.result is None
+
+
+def _correction(outcome: Outcome, accepted: Accepted) -> Correction:
+    kept = outcome.state in (State.DEAD, State.HELD)
+    return Correction(
+        id=outcome.job_id,
+        state=outcome.state,
+        accounts=asdict(outcome.counts),
+        result=outcome.result,
+        error=outcome.error,
+        payload=accepted.message if kept else None,
+    )
+
+
+def _closures(outcomes: Sequence[Outcome], by_id: Mapping[str, Accepted]) -> dict[str, str]:
+    return {
+        by_id[one.job_id].ask.subject: one.error or ""
+        for one in outcomes
+        if one.state is State.HELD
+    }
+
+
+def _in_conflict(accepted: Sequence[Accepted], claims: Mapping[str, Claim]) -> list[Accepted]:
+    return [one for one in accepted if claims[one.ask.id].verdict is Verdict.CONFLICT]
+
+
+def _bury_conflicts(conflicts: Sequence[Accepted], child: Child, cursor: Cursor) -> None:
+    if not conflicts:
+        return
+    asks = {ask.id: (ask, one) for one in conflicts for ask in [conflicting(one)]}
+    claims = claim([ask for ask, _ in asks.values()], child.worker, cursor)
+    new = [asks[id_] for id_, answer in claims.items() if answer.verdict is Verdict.CLAIMED]
+    record(
+        [Correction(ask.id, ask.state, error=ask.error, payload=one.message) for ask, one in new],
+        cursor,
+    )
+
+
+def _from_ledger(
+    accepted: Sequence[Accepted], claims: Mapping[str, Claim]
+) -> dict[str, Settlement]:
+    settled = {}
+    for one in accepted:
+        answer = claims[one.ask.id]
+        if answer.verdict is Verdict.CONFLICT:
+            settled[one.ask.id] = Settlement(one.delivery.id, Fate.CONFLICT)
+        elif answer.entry is not None:
+            settled[one.ask.id] = _settle_known(one.ask.id, answer.entry)
+    return settled
+
+
+def _settle_known(id_: str, entry: Entry) -> Settlement:
+    result = entry.result or summary(entry.accounts)
+    return Settlement(id_, _FATES[entry.state], result, entry.error)
+
+
+def _settle(outcome: Outcome) -> Settlement:
+    result = outcome.result or summary(asdict(outcome.counts))
+    return Settlement(outcome.job_id, _FATES[outcome.state], result, outcome.error)
+
+
+def _settlement(
+    delivery: Delivery, settled: Mapping[str, Settlement], repeated: Sequence[Accepted]
+) -> Settlement:
+    for one in repeated:
+        if one.delivery is delivery:
+            return Settlement(delivery.id, Fate.CONFLICT)
+    answer = settled.get(delivery.id)
+    if answer is None:
+        # Buried under an id of ours, because its own cannot be stored.
+        return Settlement(delivery.id, Fate.DEAD, error="the id cannot be stored")
+    return answer
+
+
+def summary(accounts: Mapping[str, int]) -> dict[str, int]:
+    """Return a job's result: its rows, and how they ended; what is zero only if expected."""
+    result = {"rows": sum(accounts.values())}
+    result["inserted"] = accounts["inserted"]
+    result |= {name: count for name, count in accounts.items() if count and name not in result}
+    result["quarantined"] = accounts["quarantined"]
+    return result

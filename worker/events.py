@@ -1,0 +1,91 @@
+"""The wording of everything the workers log: one function an event, facts as arguments.
+
+Levels say who has to act: nobody (info), somebody soon (warning), now (error).
+"""
+
+import logging
+from typing import Any
+
+import structlog
+
+_log: Any = structlog.wrap_logger(
+    logging.getLogger("celeriac"),
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.processors.KeyValueRenderer(key_order=["event"], drop_missing=True),
+    ],
+    wrapper_class=structlog.stdlib.BoundLogger,
+)
+
+
+def worker_ready(*, worker: str, queues: str, children: int, kinds: int) -> None:
+    """A worker takes jobs from now on."""
+    _log.info("worker ready", worker=worker, queues=queues, children=children, kinds=kinds)
+
+
+def batch_settled(*, task: str, jobs: int, rows: int, seconds: float) -> None:
+    """One transaction committed and its jobs were settled."""
+    _log.info("batch settled", task=task, jobs=jobs, rows=rows, seconds=round(seconds, 3))
+
+
+def job_buried(*, job: str, task: str, reason: str) -> None:
+    """A job can never succeed; it is kept in the ledger with its payload."""
+    _log.warning("job buried", job=job, task=task, reason=reason)
+
+
+def job_conflicted(*, job: str, task: str) -> None:
+    """An id was used twice with different payloads; the second was buried under an id of its own."""
+    _log.warning("job buried as a conflict of ids", job=job, task=task)
+
+
+def target_held(*, target: str, jobs: int, reason: str) -> None:
+    """Jobs wait in the ledger until somebody resumes their target."""
+    _log.error(
+        "target held: mend it, then run `python -m worker targets resume`",
+        target=target,
+        jobs=jobs,
+        reason=reason,
+    )
+
+
+def target_busy(*, target: str, jobs: int, seconds: float, reason: str) -> None:
+    """A target is locked; its jobs are tried again later, the others go on."""
+    _log.warning(
+        "target is locked, its jobs wait",
+        target=target,
+        jobs=jobs,
+        again_in_seconds=round(seconds, 2),
+        reason=reason,
+    )
+
+
+def database_lost(*, reason: str) -> None:
+    """PostgreSQL does not answer; said once until it is back."""
+    _log.error("PostgreSQL is in trouble, jobs wait", reason=reason)
+
+
+def database_back(*, seconds: float) -> None:
+    """PostgreSQL answers again."""
+    _log.info("PostgreSQL is back", after_seconds=round(seconds, 1))
+
+
+def results_delayed(*, jobs: int, seconds: float, reason: str) -> None:
+    """Results of committed jobs could not be stored yet; they are tried again."""
+    _log.warning(
+        "results not stored, trying again", jobs=jobs, again_in_seconds=seconds, reason=reason
+    )
+
+
+def child_lost(*, task: str, jobs: int, reason: str) -> None:
+    """The child process of a batch died; its jobs run again, each alone."""
+    _log.error("a child process was lost, its jobs run again", task=task, jobs=jobs, reason=reason)
+
+
+def buffer_dropped(*, jobs: int) -> None:
+    """The broker connection was lost; jobs that waited here will be delivered again."""
+    _log.warning("broker connection lost, waiting jobs will be delivered again", jobs=jobs)
+
+
+def catalog_not_published(*, reason: str) -> None:
+    """Clients cannot check names before sending; workers still do."""
+    _log.warning("the catalog's names were not published for clients", reason=reason)

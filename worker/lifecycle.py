@@ -1,0 +1,121 @@
+"""What happens when a worker starts, forks, drains and stops; Celery's signals end here.
+
+In this order: the worker is checked and its window sized (``worker_init``),
+its children open their pools after the fork (``worker_process_init``), it
+says what it serves (``worker_ready``). On TERM Celery stops taking jobs,
+waits for running batches, and settles them; what still waits goes back to
+the queue. Children close their connections (``worker_process_shutdown``).
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from socket import gethostname
+from typing import Any
+
+from celery import Celery, signals
+
+from config import BadConfig, Settings, read
+from postgres.pool import PoolLimits
+from postgres.session import Session
+from tasks.kind import Kind
+from worker import events
+from worker.child import Plan
+from worker.process import close_process, open_process
+from worker.publish import publish_catalog
+
+#: Celery's own lines about each single job; ours speak of batches.
+_CHATTER = ("celery.worker.strategy", "celery.app.trace")
+
+
+class WorkerMisused(Exception):
+    """The worker was started in a way that cannot work."""
+
+
+def settings_of_this_process() -> Settings:
+    """Return the settings; ends the process with every mistake if they do not work."""
+    try:
+        return read()
+    except BadConfig as error:
+        raise SystemExit(f"these settings do not work:\n{error}") from error
+
+
+def connect(app: Celery, settings: Settings, kinds: Mapping[str, Kind[Any]]) -> None:
+    """Tie the life of this application's workers to Celery's signals."""
+
+    def on_worker_init(sender: Any, **_: Any) -> None:
+        _check_pool(sender)
+        _size_window(sender, app, kinds)
+
+    def on_process_init(**_: Any) -> None:
+        open_process(_plan(settings), kinds)
+
+    def on_process_shutdown(**_: Any) -> None:
+        close_process()
+
+    def on_ready(sender: Any, **_: Any) -> None:
+        queues = ",".join(sorted(app.amqp.queues.consume_from))
+        events.worker_ready(
+            worker=sender.hostname,
+            queues=queues,
+            children=sender.controller.concurrency,
+            kinds=len(kinds),
+        )
+        publish_catalog(app, settings.catalog, settings.key_prefix)
+
+    def on_logging(**_: Any) -> None:
+        for name in _CHATTER:
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    # Strong references: Celery holds receivers weakly unless told otherwise.
+    signals.worker_init.connect(on_worker_init, weak=False)
+    signals.worker_process_init.connect(on_process_init, weak=False)
+    signals.worker_process_shutdown.connect(on_process_shutdown, weak=False)
+    signals.worker_ready.connect(on_ready, weak=False)
+    signals.after_setup_logger.connect(on_logging, weak=False)
+
+
+def _check_pool(worker: Any) -> None:
+    name = getattr(worker.pool_cls, "__module__", worker.pool_cls)
+    if "prefork" not in str(name):
+        raise WorkerMisused(
+            f"pool {name!r} cannot run batches: start the worker without -P, or with -P prefork"
+        )
+
+
+def _size_window(worker: Any, app: Celery, kinds: Mapping[str, Kind[Any]]) -> None:
+    """Reserve one job a child where all kinds are long, so that other workers get some."""
+    consumed = set(app.amqp.queues.consume_from)
+    served = [kind for kind in kinds.values() if kind.queue in consumed]
+    if served and all(kind.limits.jobs == 1 for kind in served):
+        worker.prefetch_multiplier = 1
+
+
+def _plan(settings: Settings) -> Plan:
+    reports = settings.report_database_url or settings.database_url
+    return Plan(
+        worker=_worker_name(),
+        database_url=settings.database_url.get_secret_value(),
+        report_database_url=reports.get_secret_value(),
+        limits=PoolLimits(
+            size=settings.pool_size,
+            wait_seconds=settings.pool_wait_seconds,
+            max_age_seconds=settings.connection_max_age_seconds,
+            idle_check_seconds=settings.connection_idle_check_seconds,
+        ),
+        session=Session(
+            application_name=f"celeriac {_worker_name()}",
+            connect_seconds=settings.connect_seconds,
+            lock_seconds=settings.lock_seconds,
+            statement_seconds=settings.statement_seconds,
+            dead_peer_seconds=settings.dead_peer_seconds,
+        ),
+        catalog=settings.catalog,
+        artifacts=settings.artifacts,
+        inbox=settings.inbox,
+        report_seconds=settings.report_seconds,
+    )
+
+
+def _worker_name() -> str:
+    return f"{gethostname()}:{os.getpid()}"

@@ -1,0 +1,34 @@
+"""The life of one child process: opened after the fork, then one batch at a time."""
+
+import gc
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.kind import Kind
+from worker.attempt import attempt
+from worker.child import Child, Plan, open_child
+from worker.delivery import Answer, Delivery
+
+#: Of this process alone: the main process never has one, a forked child opens its own.
+_child: Child | None = None
+
+
+def open_process(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> None:
+    """Open what this process works with. Called once, in the child, after the fork."""
+    global _child  # noqa: PLW0603 - one a process, like the process itself
+    _child = open_child(plan, kinds)
+    # What was imported lives as long as the process; collecting over it is wasted work.
+    gc.freeze()
+
+
+def close_process() -> None:
+    """Close the connections; PostgreSQL undoes what was open."""
+    if _child is not None:
+        _child.close()
+
+
+def run_batch(deliveries: Sequence[Delivery]) -> Answer:
+    """Settle a batch; what the pool calls in a child."""
+    if _child is None:
+        raise RuntimeError("this process was not opened: batches run in prefork children only")
+    return attempt(deliveries, _child)

@@ -1,0 +1,79 @@
+"""What Celery does with a message of ours: check it, then let it wait for its batch.
+
+``Task.Strategy`` of every kind. Celery's own strategy makes the request, the
+``task-received`` event, and waits for ETAs; only its last step is replaced.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from celery import Celery, Task
+from celery.exceptions import InvalidTaskError
+from celery.worker import state
+from celery.worker.strategy import default
+from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.message import Message
+
+from tasks.kind import Kind, Preview
+from worker.consumer import Consumer
+from worker.request import Request
+
+_REFUSED_BY_CELERY = (InvalidTaskError, ContentDisallowed, DecodeError)
+
+
+class _Intake:
+    """The consumer as Celery's strategy sees it; requests go to the dispatcher."""
+
+    def __init__(self, consumer: Consumer, kind: Kind[Any]) -> None:
+        self._consumer = consumer
+        self._kind = kind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+    def on_task_request(self, request: Request) -> None:
+        preview = preview_of(self._kind, (request.args, request.kwargs))
+        self._consumer.dispatcher.add(request, preview)
+
+    def apply_eta_task(self, request: Request) -> None:
+        state.task_reserved(request)
+        self.on_task_request(request)
+        self._consumer.qos.decrement_eventually()
+
+
+def strategy(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
+    """Return the function that Celery calls with each message of the task."""
+    receive = default(task, app, _Intake(consumer, task.kind))
+
+    def on_message(message: Message, body: Any, *rest: Any) -> Any:
+        try:
+            _describe(message, body, task.kind)
+            return receive(message, body, *rest)
+        except _REFUSED_BY_CELERY:
+            raise
+        except Exception as error:  # noqa: BLE001 - the message's edge: it may hold anything
+            # KeyError above all: kombu would take it for a lost connection, and start over.
+            return consumer.bury(message, f"the message cannot be read: {error!r}")
+
+    return on_message
+
+
+def preview_of(kind: Kind[Any], payload: Any) -> Preview:
+    """Look at unchecked arguments, positional or keyword, as the kind sees them."""
+    args, kwargs = payload[0], payload[1]
+    arguments: dict[str, Any] = dict(zip(kind.payload.__struct_fields__, args, strict=False))
+    if isinstance(kwargs, Mapping):
+        arguments |= kwargs
+    return kind.preview(arguments)
+
+
+def _describe(message: Message, body: Any, kind: Kind[Any]) -> None:
+    """Put a few words for Flower in the place of the producer's dump of its arguments."""
+    if body is not None:
+        return  # Protocol 1 keeps its words elsewhere.
+    args, kwargs, _ = message.payload
+    if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
+        raise InvalidTaskError("the body must be [args, kwargs, embed]")
+    preview = preview_of(kind, (args, kwargs))
+    message.headers["argsrepr"] = preview.text
+    message.headers["kwargsrepr"] = ""

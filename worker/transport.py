@@ -1,0 +1,32 @@
+"""The one seam between us and the broker: which transport, with which options.
+
+Another kombu transport, ours or a test's, is put in by changing what this
+module returns; nothing else in the worker knows how messages are reserved.
+"""
+
+from typing import Any
+
+
+def broker_settings(url: str, *, visibility_seconds: float, key_prefix: str) -> dict[str, Any]:
+    """Return Celery's settings for the broker connection.
+
+    Every wait is bounded: a half-open connection must not hang a worker, and
+    a broker that is away for a day must not end one.
+    """
+    return {
+        "broker_url": url,
+        "broker_transport_options": {
+            "visibility_timeout": visibility_seconds,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "global_keyprefix": key_prefix,
+        },
+        "broker_connection_retry": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+    }
