@@ -8,12 +8,9 @@ from config import Settings
 from tasks.kind import Kind
 from worker import lifecycle
 from worker.accumulate import Bounds
-from worker.dispatch import _RAW, Batching
 from worker.kinds import load_kinds
 from worker.transport import broker_settings
-
-#: A child that runs one long job is given this much longer than its own limit.
-_GRACE_SECONDS = 15.0
+from worker.waiting import RAW, Batching
 
 
 def make_app(settings: Settings) -> Celery:
@@ -76,14 +73,12 @@ def _batching(settings: Settings, kinds: dict[str, Kind[Any]]) -> Batching:
         for name, kind in kinds.items()
     }
     seconds = {
-        name: settings.batch_seconds
-        if kind.limits.jobs > 1
-        else settings.report_seconds + _GRACE_SECONDS
+        name: settings.batch_seconds if kind.limits.jobs > 1 else settings.long_job_seconds
         for name, kind in kinds.items()
     }
     return Batching(
-        bounds=bounds | {_RAW: most},
-        seconds=seconds | {_RAW: settings.batch_seconds},
+        bounds=bounds | {RAW: most},
+        seconds=seconds | {RAW: settings.batch_seconds},
         crash_limit=settings.crash_limit,
         busy_hold_seconds=settings.busy_hold_seconds,
         parked_jobs=settings.prefetch_jobs,

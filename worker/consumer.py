@@ -16,40 +16,47 @@ from worker.request import RawMessage
 _log = get_logger(__name__)
 
 
-class Consumer(CeleryConsumer):  # type: ignore[misc] - Celery has no types
+class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     """A consumer that loses no message and hands jobs over in batches."""
 
     def __init__(self, *args: Any, worker_options: Any = None, **kwargs: Any) -> None:
         # Neither is of use to batches, and both scan for other workers at start
         # and leave keys behind in Redis.
         quiet = {"without_gossip": True, "without_mingle": True}
-        self.dispatcher: Dispatcher | None = None
         super().__init__(*args, worker_options=dict(worker_options or {}, **quiet), **kwargs)
+        self.dispatcher = Dispatcher(self)
 
     def update_strategies(self) -> None:
-        """Make a new dispatcher for each connection: delivery tags die with their channel."""
-        if self.dispatcher is None:
-            self.dispatcher = Dispatcher(self)
+        """Send events in larger portions: a settled batch brings hundreds at a time."""
         if self.event_dispatcher:
             self.event_dispatcher.buffer_limit = self.app.conf.celeriac_event_buffer
         super().update_strategies()
 
     def on_close(self) -> None:
         """Forget what waits: the broker delivers it again, under new tags."""
-        if self.dispatcher is not None:
-            self.dispatcher.drop_waiting()
+        self.dispatcher.drop_waiting()
         super().on_close()
 
-    def on_unknown_message(self, body: Any, message: Message) -> None:
+    def on_unknown_message(self, body: Any, message: Message) -> None:  # noqa: ARG002 - Celery's
         """Bury a message that is no task."""
         self.bury(message, "the message has no task header: it is no Celery task message")
 
-    def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
+    def on_unknown_task(
+        self,
+        body: Any,  # noqa: ARG002 - Celery's signature
+        message: Message,
+        exc: Exception,  # noqa: ARG002 - the same
+    ) -> None:
         """Bury a task that no kind carries out."""
         known = ", ".join(sorted(name for name in self.app.tasks if not name.startswith("celery.")))
         self.bury(message, f"unknown task {message.headers.get('task')!r}; known are: {known}")
 
-    def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
+    def on_invalid_task(
+        self,
+        body: Any,  # noqa: ARG002 - Celery's signature
+        message: Message,
+        exc: Exception,
+    ) -> None:
         """Bury a task message of a form that Celery refuses."""
         self.bury(message, f"invalid task message: {exc}")
 
@@ -70,5 +77,4 @@ class Consumer(CeleryConsumer):  # type: ignore[misc] - Celery has no types
             emit=emit,
             headers=headers,
         )
-        assert self.dispatcher is not None  # made before the first message arrives
         self.dispatcher.add_raw(raw, reason)

@@ -5,65 +5,28 @@ loop tick, when a child is free: a lone job leaves at once, and jobs that
 arrive while all children work leave together.
 """
 
-import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kombu.utils.json import dumps
-
 from tasks.kind import Preview
 from worker import events
-from worker.accumulate import Accumulator, Bounds
+from worker.accumulate import Accumulator
 from worker.delivery import Answer, Delivery, Fate, Settlement
+from worker.message import body_of, kept_form
+from worker.parking import Parking
 from worker.process import run_batch
 from worker.request import RawMessage, Request
 from worker.retry import backoff_seconds
 from worker.settle import ResultsNotStored, settle
+from worker.waiting import RAW, Batching, Waiting
 
 if TYPE_CHECKING:
     from worker.consumer import Consumer
 
-#: Task name under which messages wait that belong to no kind.
-_RAW = ""
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A message that waits for its batch, and what is known of it by now."""
-
-    request: Request | RawMessage
-    delivery: Delivery
-    subject: str
-    rows: int
-    apart: str = ""
-    crashes: int = 0
-    first_busy_at: float | None = None
-
-    @property
-    def lane(self) -> tuple[str, str]:
-        """Task, and what keeps the job apart from the task's ordinary jobs."""
-        return self.delivery.task, self.apart
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the body."""
-        return len(self.delivery.body)
-
-
-@dataclass(frozen=True, slots=True)
-class Batching:
-    """How batches are bounded, how long one may run, and when patience ends."""
-
-    bounds: dict[str, Bounds]
-    seconds: dict[str, float]
-    crash_limit: int
-    busy_hold_seconds: float
-    #: The most jobs that may wait here for locked targets; more are held in PostgreSQL.
-    parked_jobs: int
+_Pairs = Sequence[tuple[Waiting, Settlement]]
 
 
 class Dispatcher:
@@ -73,7 +36,9 @@ class Dispatcher:
         self._consumer = consumer
         self._batching: Batching = consumer.app.batching
         self._waiting: Accumulator[Waiting] = Accumulator()
-        self._parked: dict[str, list[Waiting]] = {}
+        self._parking = Parking(
+            most_jobs=self._batching.parked_jobs, patience_seconds=self._batching.busy_hold_seconds
+        )
         self._tick_is_due = False
         # Counts connections: what was received over an earlier one is delivered again.
         self._generation = 0
@@ -83,25 +48,24 @@ class Dispatcher:
 
     def add(self, request: Request, preview: Preview) -> None:
         """Let a job wait for its batch."""
-        delivery = Delivery(id=request.id, task=request._type, body=_body(request))  # noqa: SLF001
-        waiting = Waiting(request, delivery, preview.subject, preview.rows)
-        if preview.subject in self._parked:
-            self._park(waiting)
+        delivery = Delivery(id=request.id, task=request.type, body=body_of(request))
+        one = Waiting(request, delivery, preview.subject, preview.rows)
+        if one.subject in self._parking and self._parking.may_wait(one, time.monotonic()):
+            self._park(one)
         else:
-            self._waiting.add(waiting)
+            self._waiting.add(one)
         self._tick_soon()
 
     def add_raw(self, raw: RawMessage, reason: str) -> None:
         """Let a message wait for its burial."""
-        delivery = Delivery(id=raw.id, task=_RAW, body=_raw_body(raw), buried=reason)
-        self._waiting.add(Waiting(raw, delivery, subject="", rows=1))
+        delivery = Delivery(id=raw.id, task=RAW, body=kept_form(raw), buried=reason)
+        self._waiting.add(Waiting(raw, delivery, subject="", rows=0))
         self._tick_soon()
 
     def drop_waiting(self) -> None:
         """Forget what waits here; the broker delivers it again."""
         self._generation += 1
-        dropped = self._waiting.clear() + sum(map(len, self._parked.values()))
-        self._parked.clear()
+        dropped = self._waiting.clear() + self._parking.clear()
         if dropped:
             events.buffer_dropped(jobs=dropped)
 
@@ -119,112 +83,87 @@ class Dispatcher:
             if task is None:
                 return
             batch = self._waiting.take(self._batching.bounds[task])
-            controller._quick_acquire(self._send, batch)  # noqa: SLF001 - see the contract tests
+            controller._quick_acquire(self._send, batch)  # noqa: SLF001 - a contract test guards it
 
     def _send(self, batch: list[Waiting]) -> None:
-        now = datetime.now(UTC)
-        for one in batch:
-            one.delivery = self._as_of_now(one, now)
-        generation = self._generation
+        now, clock, generation = datetime.now(UTC), time.monotonic(), self._generation
+        deliveries = [one.depart(now, may_wait=self._parking.may_wait(one, clock)) for one in batch]
         self._consumer.pool.apply_async(
             run_batch,
-            ([one.delivery for one in batch],),
-            accept_callback=lambda pid, at: _started(batch, pid, at),
+            (deliveries,),
+            accept_callback=lambda pid, at: _start(batch, pid, at),
             callback=lambda answer: self._answered(batch, answer, generation),
             error_callback=lambda info: self._child_lost(batch, info, generation),
             timeout=self._batching.seconds[batch[0].delivery.task],
         )
 
-    def _as_of_now(self, one: Waiting, now: datetime) -> Delivery:
-        cancelled = None
-        if isinstance(one.request, Request):
-            cancelled = one.request.cancel_reason(now)
-        may_wait = self._may_wait(one)
-        return replace(one.delivery, cancelled=cancelled, may_wait=may_wait)
-
-    def _may_wait(self, one: Waiting) -> bool:
-        if sum(map(len, self._parked.values())) >= self._batching.parked_jobs:
-            return False
-        waited = 0.0 if one.first_busy_at is None else time.monotonic() - one.first_busy_at
-        return waited < self._batching.busy_hold_seconds
-
     def _answered(self, batch: list[Waiting], answer: Answer, generation: int) -> None:
         """Sort what a child gave back: settle it, or let it wait again."""
         self._tick_soon()
         pairs = list(zip(batch, answer.settlements, strict=True))
-        undone = [one for one, settlement in pairs if settlement.fate is Fate.WAIT]
+        undone = [pair for pair in pairs if pair[1].fate is Fate.WAIT]
+        later = [pair for pair in pairs if pair[1].fate is Fate.LATER]
+        decided = [pair for pair in pairs if pair[1].fate not in (Fate.WAIT, Fate.LATER)]
         if undone:
-            reason = next(s.error or "" for _, s in pairs if s.fate is Fate.WAIT)
-            self._wait_for_database(undone, reason, generation)
+            self._wait_for_database(undone, generation)
         elif self._lost_at is not None:
-            self._database_is_back()
-        later = [(one, s) for one, s in pairs if s.fate is Fate.LATER]
+            self._database_is_back(self._lost_at)
         if later:
             self._wait_for_targets(later, generation)
-        decided = [(one, s) for one, s in pairs if s.fate not in (Fate.WAIT, Fate.LATER)]
         if decided:
             self._settle(decided, answer.seconds)
 
-    def _settle(
-        self, decided: Sequence[tuple[Waiting, Settlement]], seconds: float, attempt: int = 1
-    ) -> None:
-        """Settle; the ledger remembers, so a result store that is away delays only the telling."""
+    def _settle(self, decided: _Pairs, seconds: float, attempt: int = 1) -> None:
+        """Settle; the ledger remembers, so results that cannot be stored only delay the telling."""
         try:
             settle([(one.request, s) for one, s in decided], seconds, self._consumer.app)
         except ResultsNotStored as error:
-            delay = backoff_seconds(attempt, random.random())  # noqa: S311 - no secret
+            delay = _backoff(attempt)
             events.results_delayed(jobs=len(decided), seconds=delay, reason=str(error))
             self._later(delay, self._settle, decided, seconds, attempt + 1)
             return
-        task = decided[0][0].delivery.task
         rows = sum(one.rows for one, _ in decided)
+        task = decided[0][0].delivery.task
         events.batch_settled(task=task, jobs=len(decided), rows=rows, seconds=seconds)
         _report_holds(decided)
 
-    def _wait_for_database(self, undone: list[Waiting], reason: str, generation: int) -> None:
+    def _wait_for_database(self, undone: _Pairs, generation: int) -> None:
         """Put the jobs back in front and give PostgreSQL time; nothing is counted."""
         if self._lost_at is None:
             self._lost_at = time.monotonic()
-            events.database_lost(reason=reason)
-        self._put_back(undone, generation)
+            events.database_lost(reason=undone[0][1].error or "")
+        self._put_back([one for one, _ in undone], generation)
         if not self._paused:
             self._paused = True
             self._lost_attempts += 1
-            delay = backoff_seconds(self._lost_attempts, random.random())  # noqa: S311 - no secret
-            self._later(delay, self._resume)
+            self._later(_backoff(self._lost_attempts), self._resume)
 
     def _resume(self) -> None:
         self._paused = False
         self._tick_soon()
 
-    def _database_is_back(self) -> None:
-        events.database_back(seconds=time.monotonic() - (self._lost_at or 0.0))
+    def _database_is_back(self, lost_at: float) -> None:
+        events.database_back(seconds=time.monotonic() - lost_at)
         self._lost_at, self._lost_attempts = None, 0
 
-    def _wait_for_targets(
-        self, later: Sequence[tuple[Waiting, Settlement]], generation: int
-    ) -> None:
-        """Park the jobs of locked targets, so that those of others are not held up."""
+    def _wait_for_targets(self, later: _Pairs, generation: int) -> None:
+        """Park the jobs of locked targets and set a time to try each target again."""
+        for one, _ in later:
+            one.unstart()
         if generation != self._generation:
             return
         reasons = {one.subject: settlement.error or "" for one, settlement in later}
-        opened = {subject for subject in reasons if subject not in self._parked}
+        newly = [subject for subject in reasons if subject not in self._parking]
         for one, _ in later:
-            _unstart(one)
             self._park(one)
-        for subject in opened:
-            first = self._parked[subject][0]
-            waited = time.monotonic() - (first.first_busy_at or time.monotonic())
-            delay = min(5.0, max(backoff_seconds(1, random.random()), waited / 2))  # noqa: S311
-            jobs = len(self._parked[subject])
+        for subject in newly:
+            delay = self._parking.pause_seconds(subject, time.monotonic(), _jitter())
+            jobs = len(self._parking)
             events.target_busy(target=subject, jobs=jobs, seconds=delay, reason=reasons[subject])
             self._later(delay, self._probe, subject, generation)
 
     def _park(self, one: Waiting) -> None:
-        one.first_busy_at = one.first_busy_at or time.monotonic()
-        # A lane of its own: should the target still be locked, only its own jobs wait for that.
-        one.apart = f"target {one.subject}"
-        self._parked.setdefault(one.subject, []).append(one)
+        self._parking.park(one, time.monotonic())
         # What is parked must not use up the window: others have to keep coming.
         self._consumer.qos.increment_eventually()
 
@@ -232,7 +171,7 @@ class Dispatcher:
         """Try a locked target again with the jobs that wait for it."""
         if generation != self._generation:
             return
-        for one in self._parked.pop(subject, []):
+        for one in self._parking.leave(subject):
             self._consumer.qos.decrement_eventually()
             self._waiting.add(one)
         self._tick_soon()
@@ -241,19 +180,15 @@ class Dispatcher:
         """Run the jobs of a dead child again, each alone; bury one that kills alone, often."""
         reason = str(info.exception)
         events.child_lost(task=batch[0].delivery.task, jobs=len(batch), reason=reason)
-        alone = len(batch) == 1
+        limit = self._batching.crash_limit
         for one in batch:
-            one.apart = f"suspect {one.delivery.id}"
-            one.crashes += alone
-            if one.crashes >= self._batching.crash_limit:
-                words = f"its process died {one.crashes} times while it ran alone: {reason}"
-                one.delivery = replace(one.delivery, buried=words)
+            one.suspect(reason, alone=len(batch) == 1, crash_limit=limit)
         self._put_back(batch, generation)
         self._tick_soon()
 
     def _put_back(self, batch: list[Waiting], generation: int) -> None:
         for one in batch:
-            _unstart(one)
+            one.unstart()
         if generation == self._generation:
             self._waiting.put_back(batch)
 
@@ -261,43 +196,21 @@ class Dispatcher:
         self._consumer.timer.call_after(seconds, action, arguments)
 
 
-def _started(batch: list[Waiting], pid: int, at: float) -> None:
+def _start(batch: list[Waiting], pid: int, at: float) -> None:
     for one in batch:
-        if isinstance(one.request, Request):
-            one.request.on_accepted(pid, at)
+        one.start(pid, at)
 
 
-def _unstart(one: Waiting) -> None:
-    if isinstance(one.request, Request):
-        one.request.unstart()
+def _backoff(attempt: int) -> float:
+    return backoff_seconds(attempt, _jitter())
 
 
-def _report_holds(decided: Sequence[tuple[Waiting, Settlement]]) -> None:
+def _jitter() -> float:
+    return random.random()  # noqa: S311 - spreads retries, guards nothing
+
+
+def _report_holds(decided: _Pairs) -> None:
     held = [(one.subject, s.error or "") for one, s in decided if s.fate is Fate.HELD]
     for subject, reason in dict(held).items():
         jobs = sum(1 for name, _ in held if name == subject)
         events.target_held(target=subject, jobs=jobs, reason=reason)
-
-
-def _body(request: Request) -> bytes:
-    body = request.body
-    if isinstance(body, bytes):
-        return body
-    if isinstance(body, str):
-        return body.encode("utf-8")
-    # Protocol 1: Celery has decoded it, into the parts of protocol 2.
-    return dumps(body).encode("utf-8")
-
-
-def _raw_body(raw: RawMessage) -> bytes:
-    """Return the whole message as JSON text, headers and all: it is kept as it came."""
-    body = raw.message.body
-    text = body.decode("utf-8", "backslashreplace") if isinstance(body, bytes) else body
-    kept = {
-        "headers": raw.message.headers,
-        "properties": raw.message.properties,
-        "content-type": raw.message.content_type,
-        "content-encoding": raw.message.content_encoding,
-        "body": text,
-    }
-    return json.dumps(kept, default=repr).encode("utf-8")

@@ -34,7 +34,7 @@ def job_buried(*, job: str, task: str, reason: str) -> None:
 
 
 def job_conflicted(*, job: str, task: str) -> None:
-    """An id was used twice with different payloads; the second was buried under an id of its own."""
+    """An id came again with another payload, which was buried under an id of its own."""
     _log.warning("job buried as a conflict of ids", job=job, task=task)
 
 

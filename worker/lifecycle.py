@@ -61,7 +61,7 @@ def connect(app: Celery, settings: Settings, kinds: Mapping[str, Kind[Any]]) -> 
             children=sender.controller.concurrency,
             kinds=len(kinds),
         )
-        publish_catalog(app, settings.catalog, settings.key_prefix)
+        publish_catalog(app, settings.catalog)
 
     def on_logging(**_: Any) -> None:
         for name in _CHATTER:

@@ -13,7 +13,7 @@ from tasks.targets import load_targets
 from worker import events
 
 
-def publish_catalog(app: Celery, catalog: Path, key_prefix: str) -> None:
+def publish_catalog(app: Celery, catalog: Path) -> None:
     """Write the names under CATALOG_KEY in the broker; a failure is only logged."""
     published = {
         "targets": sorted(load_targets(catalog)),

@@ -38,7 +38,7 @@ class Settled(Protocol):
         """Drop the request from Celery's own books."""
 
 
-class Request(CeleryRequest):  # type: ignore[misc] - Celery has no types
+class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
     """A request whose fate is decided by the claim, in a child's transaction."""
 
     @property
@@ -76,7 +76,7 @@ class Request(CeleryRequest):  # type: ignore[misc] - Celery has no types
         if self.worker_pid and self in state.active_requests:
             pool.terminate_job(self.worker_pid, signal)
 
-    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+    def cancel(self, pool: Any, signal: Any = None, **_: Any) -> None:
         """End the child that runs the job, without claiming anything about the job."""
         self.terminate(pool, signal)
 

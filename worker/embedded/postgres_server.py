@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-import psutil  # type: ignore[import-untyped]  # ships no types
+import psutil
 
 from worker.embedded.account import (
     SHARED_FOLDER,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-import psutil  # type: ignore[import-untyped]  # ships no types
+import psutil
 
 POLL_SECONDS = 0.02
 KILL_SECONDS = 30.0

@@ -48,7 +48,7 @@ class NotReady(Exception):
 )
 @click.option("--once", is_flag=True, help="Run the main job, then stop everything.")
 @click.option("--main-job", is_flag=True, help="Run the main job, then stay up.")
-def up(folder: Path, once: bool, main_job: bool) -> None:
+def up(folder: Path, *, once: bool, main_job: bool) -> None:
     """Start servers, workers and Flower on this machine; Ctrl-C stops them all."""
     console = Console(soft_wrap=True)
     folder = folder.resolve()
@@ -112,7 +112,7 @@ class Stack:
             self._failure = f"{error}; see {self.folder / 'log'}"
         except (MainJobFailed, CeleriacError, PostgresError) as error:
             self._failure = f"the main job failed: {error}"
-        except Exception as error:  # the thread's edge: nobody else would tell
+        except Exception as error:  # noqa: BLE001 - the thread's edge: nobody else would tell
             self._failure = f"the main job failed: {error!r}"
             self.console.print_exception()
         self._processes.terminate()

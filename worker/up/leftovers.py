@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # ships no types
+import psutil
 
 from worker.embedded import processes
 

@@ -100,10 +100,10 @@ class MainJob:
     def _report(self, pool: Pool) -> list[ReportFile]:
         with transaction(pool) as cursor:
             number = len(read_report_files(cursor, REPORT_PREFIX)) // len(FORMATS) + 1
-        ids = [f"{REPORT_PREFIX}{format}-{number}" for format in FORMATS]
+        ids = [f"{REPORT_PREFIX}{extension}-{number}" for extension in FORMATS]
         with Client(self._servers.broker_url, self._servers.result_url) as client:
-            for job_id, format in zip(ids, FORMATS, strict=True):
-                client.report(REPORT, format=format, id=job_id)
+            for job_id, extension in zip(ids, FORMATS, strict=True):
+                client.report(REPORT, format=extension, id=job_id)
             for job_id in ids:
                 self._wait(client, job_id)
         with transaction(pool) as cursor:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from honcho.manager import Manager  # type: ignore[import-untyped]  # ships no types
+from honcho.manager import Manager
 
 from worker.up.environment import LOOPBACK, ROOT
 from worker.up.logs import Logs

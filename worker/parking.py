@@ -1,0 +1,52 @@
+"""Keep the jobs of locked targets aside, so that those of others are not held up.
+
+Pure: the clock comes in. A parked job goes into a lane of its target alone:
+should the target still be locked when it is tried again, only its own jobs
+wait for that.
+"""
+
+from worker.waiting import Waiting
+
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+class Parking:
+    """The jobs that wait for locked targets, by target."""
+
+    def __init__(self, *, most_jobs: int, patience_seconds: float) -> None:
+        self._most_jobs = most_jobs
+        self._patience_seconds = patience_seconds
+        self._parked: dict[str, list[Waiting]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parked.values()))
+
+    def __contains__(self, subject: str) -> bool:
+        return subject in self._parked
+
+    def park(self, one: Waiting, now: float) -> None:
+        """Put a job aside; how long it waits counts from the first time."""
+        one.first_busy_at = now if one.first_busy_at is None else one.first_busy_at
+        one.apart = f"target {one.subject}"
+        self._parked.setdefault(one.subject, []).append(one)
+
+    def may_wait(self, one: Waiting, now: float) -> bool:
+        """Whether the job may be parked (again); otherwise it is held in PostgreSQL."""
+        waited = 0.0 if one.first_busy_at is None else now - one.first_busy_at
+        return len(self) < self._most_jobs and waited < self._patience_seconds
+
+    def pause_seconds(self, subject: str, now: float, jitter: float) -> float:
+        """Return how long to leave a target alone: half as long as it has been locked."""
+        since = self._parked[subject][0].first_busy_at
+        waited = 0.0 if since is None else now - since
+        return min(_LONGEST_PAUSE_SECONDS, 0.2 + jitter * 0.2 + waited / 2)
+
+    def leave(self, subject: str) -> list[Waiting]:
+        """Return the jobs of a target, in the order they came; they are parked no more."""
+        return self._parked.pop(subject, [])
+
+    def clear(self) -> int:
+        """Forget everything; return how many jobs that were."""
+        count = len(self)
+        self._parked.clear()
+        return count
