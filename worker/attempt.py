@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from postgres.decision import Decision, decide, when_collisions_do_not_end
-from postgres.errors import PoolExhausted, Refused
+from postgres.errors import Phase, PoolExhausted, Refused
 from worker.child import Child
 from worker.commit import commit
 from worker.delivery import Answer, Delivery, Fate, Settlement
@@ -57,7 +57,8 @@ def _after_refusal(deliveries: list[Delivery], refused: Refused, child: Child) -
         case Decision.WAIT:
             return _all(deliveries, Fate.WAIT, str(refused))
         case Decision.BUSY:
-            return _all(deliveries, Fate.LATER, str(refused))
+            fate = Fate.TAKEN if refused.phase is Phase.CLAIM else Fate.LATER
+            return _all(deliveries, fate, str(refused))
         case _ if len(deliveries) > 1:
             return _each_alone(deliveries, child)
         case _:

@@ -21,6 +21,8 @@ class Fate(StrEnum):
     CONFLICT = "conflict"
     #: Its target is locked; nothing was written, try later.
     LATER = "later"
+    #: Another transaction runs this very job just now; ask again when it has ended.
+    TAKEN = "taken"
     #: PostgreSQL is in trouble; nothing was written, nothing is counted.
     WAIT = "wait"
 

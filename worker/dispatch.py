@@ -21,12 +21,14 @@ from worker.process import run_batch
 from worker.request import RawMessage, Request
 from worker.retry import backoff_seconds
 from worker.settle import ResultsNotStored, settle
-from worker.waiting import RAW, Batching, Waiting
+from worker.waiting import RAW, Batching, Waiting, lane_of_target
 
 if TYPE_CHECKING:
     from worker.consumer import Consumer
 
 _Pairs = Sequence[tuple[Waiting, Settlement]]
+
+_LOCKED = (Fate.LATER, Fate.TAKEN)
 
 
 class Dispatcher:
@@ -50,8 +52,10 @@ class Dispatcher:
         """Let a job wait for its batch."""
         delivery = Delivery(id=request.id, task=request.type, body=body_of(request))
         one = Waiting(request, delivery, preview.subject, preview.rows)
-        if one.subject in self._parking and self._parking.may_wait(one, time.monotonic()):
-            self._park(one)
+        now = time.monotonic()
+        if lane_of_target(one.subject) in self._parking and self._parking.may_wait(one, now):
+            one.set_apart(Fate.LATER)
+            self._park(one, now)
         else:
             self._waiting.add(one)
         self._tick_soon()
@@ -102,14 +106,14 @@ class Dispatcher:
         self._tick_soon()
         pairs = list(zip(batch, answer.settlements, strict=True))
         undone = [pair for pair in pairs if pair[1].fate is Fate.WAIT]
-        later = [pair for pair in pairs if pair[1].fate is Fate.LATER]
-        decided = [pair for pair in pairs if pair[1].fate not in (Fate.WAIT, Fate.LATER)]
+        later = [pair for pair in pairs if pair[1].fate in _LOCKED]
+        decided = [pair for pair in pairs if pair[1].fate not in (Fate.WAIT, *_LOCKED)]
         if undone:
             self._wait_for_database(undone, generation)
         elif self._lost_at is not None:
             self._database_is_back(self._lost_at)
         if later:
-            self._wait_for_targets(later, generation)
+            self._wait_for_locks(later, generation)
         if decided:
             self._settle(decided, answer.seconds)
 
@@ -146,32 +150,34 @@ class Dispatcher:
         events.database_back(seconds=time.monotonic() - lost_at)
         self._lost_at, self._lost_attempts = None, 0
 
-    def _wait_for_targets(self, later: _Pairs, generation: int) -> None:
-        """Park the jobs of locked targets and set a time to try each target again."""
-        for one, _ in later:
+    def _wait_for_locks(self, later: _Pairs, generation: int) -> None:
+        """Park jobs until a lock may be gone, and set a time to try each lane again."""
+        for one, settlement in later:
             one.unstart()
+            one.set_apart(settlement.fate)
         if generation != self._generation:
             return
-        reasons = {one.subject: settlement.error or "" for one, settlement in later}
-        newly = [subject for subject in reasons if subject not in self._parking]
+        now = time.monotonic()
+        reasons = {one.apart: settlement.error or "" for one, settlement in later}
+        newly = [lane for lane in reasons if lane not in self._parking]
         for one, _ in later:
-            self._park(one)
-        for subject in newly:
-            delay = self._parking.pause_seconds(subject, time.monotonic(), _jitter())
-            jobs = len(self._parking)
-            events.target_busy(target=subject, jobs=jobs, seconds=delay, reason=reasons[subject])
-            self._later(delay, self._probe, subject, generation)
+            self._park(one, now)
+        for lane in newly:
+            delay = self._parking.pause_seconds(lane, now, _jitter())
+            jobs = self._parking.jobs(lane)
+            events.lock_met(waiting_for=lane, jobs=jobs, seconds=delay, reason=reasons[lane])
+            self._later(delay, self._probe, lane, generation)
 
-    def _park(self, one: Waiting) -> None:
-        self._parking.park(one, time.monotonic())
+    def _park(self, one: Waiting, now: float) -> None:
+        self._parking.park(one, now)
         # What is parked must not use up the window: others have to keep coming.
         self._consumer.qos.increment_eventually()
 
-    def _probe(self, subject: str, generation: int) -> None:
-        """Try a locked target again with the jobs that wait for it."""
+    def _probe(self, lane: str, generation: int) -> None:
+        """Try again the jobs that waited for one lock."""
         if generation != self._generation:
             return
-        for one in self._parking.leave(subject):
+        for one in self._parking.leave(lane):
             self._consumer.qos.decrement_eventually()
             self._waiting.add(one)
         self._tick_soon()

@@ -48,11 +48,11 @@ def target_held(*, target: str, jobs: int, reason: str) -> None:
     )
 
 
-def target_busy(*, target: str, jobs: int, seconds: float, reason: str) -> None:
-    """A target is locked; its jobs are tried again later, the others go on."""
+def lock_met(*, waiting_for: str, jobs: int, seconds: float, reason: str) -> None:
+    """Jobs wait for a lock: on their target, or of another run of the same job."""
     _log.warning(
-        "target is locked, its jobs wait",
-        target=target,
+        "jobs wait for a lock, the others go on",
+        waiting_for=waiting_for,
         jobs=jobs,
         again_in_seconds=round(seconds, 2),
         reason=reason,

@@ -1,8 +1,8 @@
-"""Keep the jobs of locked targets aside, so that those of others are not held up.
+"""Keep jobs aside that have to wait for a lock, so that the others are not held up.
 
-Pure: the clock comes in. A parked job goes into a lane of its target alone:
-should the target still be locked when it is tried again, only its own jobs
-wait for that.
+Pure: the clock comes in. Jobs wait by lane: one for each locked target, one
+for each job that another transaction runs just now. Should the lock still be
+there when a lane is tried again, only its own jobs wait for that.
 """
 
 from worker.waiting import Waiting
@@ -11,7 +11,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 
 
 class Parking:
-    """The jobs that wait for locked targets, by target."""
+    """The jobs that wait for locks, by lane."""
 
     def __init__(self, *, most_jobs: int, patience_seconds: float) -> None:
         self._most_jobs = most_jobs
@@ -21,29 +21,32 @@ class Parking:
     def __len__(self) -> int:
         return sum(map(len, self._parked.values()))
 
-    def __contains__(self, subject: str) -> bool:
-        return subject in self._parked
+    def __contains__(self, lane: str) -> bool:
+        return lane in self._parked
 
     def park(self, one: Waiting, now: float) -> None:
-        """Put a job aside; how long it waits counts from the first time."""
+        """Put a job into its lane; how long it waits counts from the first time."""
         one.first_busy_at = now if one.first_busy_at is None else one.first_busy_at
-        one.apart = f"target {one.subject}"
-        self._parked.setdefault(one.subject, []).append(one)
+        self._parked.setdefault(one.apart, []).append(one)
 
     def may_wait(self, one: Waiting, now: float) -> bool:
         """Whether the job may be parked (again); otherwise it is held in PostgreSQL."""
         waited = 0.0 if one.first_busy_at is None else now - one.first_busy_at
         return len(self) < self._most_jobs and waited < self._patience_seconds
 
-    def pause_seconds(self, subject: str, now: float, jitter: float) -> float:
-        """Return how long to leave a target alone: half as long as it has been locked."""
-        since = self._parked[subject][0].first_busy_at
+    def jobs(self, lane: str) -> int:
+        """Count the jobs of a lane."""
+        return len(self._parked.get(lane, ()))
+
+    def pause_seconds(self, lane: str, now: float, jitter: float) -> float:
+        """Return how long to leave a lane alone: half as long as it has waited."""
+        since = self._parked[lane][0].first_busy_at
         waited = 0.0 if since is None else now - since
         return min(_LONGEST_PAUSE_SECONDS, 0.2 + jitter * 0.2 + waited / 2)
 
-    def leave(self, subject: str) -> list[Waiting]:
-        """Return the jobs of a target, in the order they came; they are parked no more."""
-        return self._parked.pop(subject, [])
+    def leave(self, lane: str) -> list[Waiting]:
+        """Return the jobs of a lane, in the order they came; they are parked no more."""
+        return self._parked.pop(lane, [])
 
     def clear(self) -> int:
         """Forget everything; return how many jobs that were."""

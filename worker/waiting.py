@@ -5,11 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from worker.accumulate import Bounds
-from worker.delivery import Delivery
+from worker.delivery import Delivery, Fate
 from worker.request import RawMessage, Request
 
 #: Task name under which messages wait that belong to no kind; they are only buried.
 RAW = ""
+
+
+def lane_of_target(subject: str) -> str:
+    """Name the lane in which the jobs of a locked target wait."""
+    return f"target {subject}"
 
 
 @dataclass(slots=True)
@@ -51,6 +56,12 @@ class Waiting:
         """Take it back from the running ones."""
         if isinstance(self.request, Request):
             self.request.unstart()
+
+    def set_apart(self, fate: Fate) -> None:
+        """Keep the job from its task's ordinary ones: a batch of its own waits for it alone."""
+        self.apart = (
+            lane_of_target(self.subject) if fate is Fate.LATER else f"job {self.delivery.id}"
+        )
 
     def suspect(self, reason: str, *, alone: bool, crash_limit: int) -> None:
         """Run alone next; after too many deaths while alone, bury."""

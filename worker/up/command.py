@@ -15,7 +15,7 @@ from postgres.errors import PostgresError
 from worker.embedded import ServerFailed
 from worker.up.environment import (
     ROOT,
-    free_port,
+    flower_port,
     process_environment,
     stack_settings,
     write_settings,
@@ -82,7 +82,7 @@ class Stack:
 
     def run(self) -> int:
         """Return the exit status when all processes have ended."""
-        port = free_port()
+        port = flower_port(os.environ)
         (self.folder / "env").unlink(missing_ok=True)
         (self.folder / "inbox").mkdir(exist_ok=True)
         self._settings = stack_settings(self.folder, self.servers, port, os.environ)
@@ -137,8 +137,9 @@ class Stack:
         self.console.print("all rows are accounted for")
 
     def _say_where(self) -> None:
+        if not self.main_job:  # which said so already
+            self.console.print(f"Flower: {self._settings['FLOWER_URL']}", highlight=False)
         self.console.print(
-            f"Flower: {self._settings['FLOWER_URL']}\n"
             f"settings: {self.folder / 'env'} · logs: {self.folder / 'log'}\n"
             "Ctrl-C stops everything",
             highlight=False,

@@ -15,7 +15,7 @@ FLOWER_PORT = 5555
 
 
 def stack_settings(
-    folder: Path, servers: Servers, flower_port: int, given: Mapping[str, str]
+    folder: Path, servers: Servers, port: int, given: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the settings of the stack.
 
@@ -31,7 +31,9 @@ def stack_settings(
         "CELERIAC_RESULT_URL": servers.result_url,
         "CELERIAC_DATABASE_URL": servers.database_url,
         "CELERIAC_REPORT_DATABASE_URL": servers.database_url,
-        "FLOWER_URL": f"http://{LOOPBACK}:{flower_port}",
+        # The demo's producer is stock Celery and knows of no prefix.
+        "CELERIAC_KEY_PREFIX": "",
+        "FLOWER_URL": f"http://{LOOPBACK}:{port}",
     }
 
 
@@ -59,8 +61,10 @@ def write_settings(path: Path, settings: Mapping[str, str]) -> None:
     draft.replace(path)
 
 
-def free_port() -> int:
-    """Return Flower's usual port, or another one if that is taken."""
+def flower_port(given: Mapping[str, str]) -> int:
+    """Return the port that Flower was told, its usual one, or another if that is taken."""
+    if "FLOWER_PORT" in given:
+        return int(given["FLOWER_PORT"])
     for port in (FLOWER_PORT, 0):
         with socket.socket() as probe:
             # As Flower itself does: a port that was just given back is free.

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kombu.transport.redis import Channel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -32,6 +33,7 @@ from worker.up.verdict import Findings
 ID_PREFIX = "flights-2013-01-"
 REPORT = "carrier_delays"
 REPORT_PREFIX = f"{ID_PREFIX}report-"
+RESERVED_KEY = Channel.unacked_key
 FORMATS = ("html", "csv")
 #: Without any progress for so long, the main job has failed.
 STALL_SECONDS = 60.0
@@ -82,7 +84,7 @@ class MainJob:
             return self._look(pool, before, sent, seconds, reports)
 
     def _ingest(self, pool: Pool) -> int:
-        """Return how many jobs were sent, when the ledger holds them all and the queue is empty."""
+        """Return how many jobs were sent, when the ledger holds them all and Redis none."""
         with Producer(self._servers.broker_url, self._log) as producer, self._bar() as bar:
             task = bar.add_task("jobs committed", total=None)
             patience = _Patience()
@@ -94,7 +96,9 @@ class MainJob:
                     raise MainJobFailed(f"the producer failed:\n{producer.words()}")
                 if sent is not None and done >= sent and not waiting:
                     return sent
-                patience.spend((done, waiting), f"{done:,} jobs in the ledger, {waiting:,} queued")
+                patience.spend(
+                    (done, waiting), f"{done:,} jobs in the ledger, {waiting:,} in Redis"
+                )
                 self._pause()
 
     def _report(self, pool: Pool) -> list[ReportFile]:
@@ -141,7 +145,8 @@ class MainJob:
 
     def _waiting(self) -> int:
         with self._servers.valkey.client() as client:
-            return int(client.llen(QUEUES[INGEST]))
+            # What a worker has reserved but not settled is no longer in the queue.
+            return int(client.llen(QUEUES[INGEST]) + client.hlen(RESERVED_KEY))
 
     def _pause(self) -> None:
         self._ending.wait(LOOK_SECONDS)
@@ -162,12 +167,12 @@ class _Patience:
     """Runs out when nothing changes any more."""
 
     def __init__(self) -> None:
-        self._seen: object = None
+        self._seen = ""
         self._since = time.monotonic()
 
-    def spend(self, seen: object, words: str) -> None:
+    def spend(self, seen: str) -> None:
         now = time.monotonic()
         if seen != self._seen:
             self._seen, self._since = seen, now
         if now - self._since > STALL_SECONDS:
-            raise MainJobFailed(f"nothing moved for {STALL_SECONDS:g} s: {words}")
+            raise MainJobFailed(f"nothing moved for {STALL_SECONDS:g} s: {seen}")
