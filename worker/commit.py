@@ -6,6 +6,7 @@ from typing import Any
 
 from celeriac.contract import State
 from postgres import Cursor
+from postgres.errors import Phase, refusals
 from postgres.holds import hold
 from postgres.ledger import Claim, Correction, Entry, Verdict, claim, forget, record
 from postgres.transaction import transaction
@@ -72,7 +73,9 @@ def _run(
 
 
 def _run_kind(kind: Kind[Any], jobs: Sequence[Job[Any]], cursor: Cursor) -> list[Outcome]:
-    outcomes = kind.run(jobs, cursor)
+    # A kind may use the cursor bare: a connection lost there is no fault of its job.
+    with refusals(Phase.ROWS):
+        outcomes = kind.run(jobs, cursor)
     if sorted(one.job_id for one in outcomes) != sorted(job.id for job in jobs):
         raise RuntimeError(f"kind {kind.name} must return one outcome for each of its jobs")
     return outcomes

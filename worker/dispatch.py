@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from billiard.exceptions import TimeLimitExceeded
+
 from tasks.kind import Preview
 from worker import events
 from worker.accumulate import Accumulator
@@ -42,6 +44,7 @@ class Dispatcher:
             most_jobs=self._batching.parked_jobs, patience_seconds=self._batching.busy_hold_seconds
         )
         self._tick_is_due = False
+        self._asks_for_child = False
         # Counts connections: what was received over an earlier one is delivered again.
         self._generation = 0
         self._lost_at: float | None = None
@@ -69,6 +72,8 @@ class Dispatcher:
     def drop_waiting(self) -> None:
         """Forget what waits here; the broker delivers it again."""
         self._generation += 1
+        # Celery forgets who asked for a child when it loses the connection.
+        self._asks_for_child = False
         dropped = self._waiting.clear() + self._parking.clear()
         if dropped:
             events.buffer_dropped(jobs=dropped)
@@ -79,15 +84,23 @@ class Dispatcher:
             self._consumer.hub.call_soon(self._tick)
 
     def _tick(self) -> None:
-        """Fill every free child; what is left waits for the next one."""
+        """Ask for a child if there is work; what arrives until one is free goes along."""
         self._tick_is_due = False
-        controller = self._consumer.controller
-        while not self._paused and controller.semaphore.value > 0:
-            task = self._waiting.next_task()
-            if task is None:
-                return
-            batch = self._waiting.take(self._batching.bounds[task])
-            controller._quick_acquire(self._send, batch)  # noqa: SLF001 - a contract test guards it
+        if self._waiting and not self._paused and not self._asks_for_child:
+            self._asks_for_child = True
+            # Calls back at once if a child is free, else the moment one becomes so.
+            self._consumer.controller._quick_acquire(  # noqa: SLF001 - see the contract tests
+                self._child_is_free
+            )
+
+    def _child_is_free(self) -> None:
+        self._asks_for_child = False
+        task = None if self._paused else self._waiting.next_task()
+        if task is None:
+            self._consumer.controller._quick_release()  # noqa: SLF001 - see the contract tests
+            return
+        self._send(self._waiting.take(self._batching.bounds[task]))
+        self._tick_soon()
 
     def _send(self, batch: list[Waiting]) -> None:
         now, clock, generation = datetime.now(UTC), time.monotonic(), self._generation
@@ -184,7 +197,7 @@ class Dispatcher:
 
     def _child_lost(self, batch: list[Waiting], info: Any, generation: int) -> None:
         """Run the jobs of a dead child again, each alone; bury one that kills alone, often."""
-        reason = str(info.exception)
+        reason = _death(info)
         events.child_lost(task=batch[0].delivery.task, jobs=len(batch), reason=reason)
         limit = self._batching.crash_limit
         for one in batch:
@@ -205,6 +218,14 @@ class Dispatcher:
 def _start(batch: list[Waiting], pid: int, at: float) -> None:
     for one in batch:
         one.start(pid, at)
+
+
+def _death(info: Any) -> str:
+    # billiard wraps what it raises in the main process in a traceback's text.
+    error = getattr(info.exception, "exc", info.exception)
+    if isinstance(error, TimeLimitExceeded):
+        return f"it ran longer than {error.args[0]:g} s and was killed"
+    return str(error)
 
 
 def _backoff(attempt: int) -> float:

@@ -96,9 +96,7 @@ class MainJob:
                     raise MainJobFailed(f"the producer failed:\n{producer.words()}")
                 if sent is not None and done >= sent and not waiting:
                     return sent
-                patience.spend(
-                    (done, waiting), f"{done:,} jobs in the ledger, {waiting:,} in Redis"
-                )
+                patience.spend(f"{done:,} jobs in the ledger, {waiting:,} in Redis")
                 self._pause()
 
     def _report(self, pool: Pool) -> list[ReportFile]:
