@@ -38,9 +38,9 @@ class Accepted:
 def accept(delivery: Delivery, kinds: Mapping[str, Kind[Any]]) -> Accepted:
     """Check a delivery; never raises, a bad one comes back without a job."""
     try:
-        _check_id(delivery.id)
         if delivery.buried is not None:
             raise BadPayload(delivery.buried)
+        _check_id(delivery.id)
         return _accept(delivery, kinds[delivery.task])
     except BadPayload as error:
         return Accepted(delivery, _dead(delivery, str(error)), None)

@@ -4,6 +4,7 @@ Stock Celery acknowledges or rejects messages that it cannot read or whose
 task it does not know; on Redis both delete them.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from celery.utils.log import get_logger
@@ -11,6 +12,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.message import Message
 
 from worker.dispatch import Dispatcher
+from worker.message import is_text
 from worker.request import RawMessage
 
 _log = get_logger(__name__)
@@ -36,6 +38,18 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         """Forget what waits: the broker delivers it again, under new tags."""
         self.dispatcher.drop_waiting()
         super().on_close()
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
+        """Look at the task's name before Celery does: one that is no text would end the worker."""
+        receive = super().create_task_handler(*args, **kwargs)
+
+        def on_message(message: Message) -> Any:
+            task = message.headers.get("task", "")
+            if isinstance(task, str):
+                return receive(message)
+            return self.bury(message, f"task must be a string, got {task!r}")
+
+        return on_message
 
     def on_unknown_message(self, body: Any, message: Message) -> None:  # noqa: ARG002 - Celery's
         """Bury a message that is no task."""
@@ -70,7 +84,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         id_ = headers.get("id")
         emit = self.event_dispatcher.send if self.event_dispatcher else None
         raw = RawMessage(
-            id=id_ if isinstance(id_, str) else "",
+            id=id_ if is_text(id_) else "",
             message=message,
             connection_errors=self.connection_errors,
             log=_log,

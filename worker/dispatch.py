@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from billiard.exceptions import TimeLimitExceeded
+from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 
 from tasks.kind import Preview
 from worker import events
@@ -150,6 +150,9 @@ class Dispatcher:
             self._lost_at = time.monotonic()
             events.database_lost(reason=undone[0][1].error or "")
         self._put_back([one for one, _ in undone], generation)
+        self._pause()
+
+    def _pause(self) -> None:
         if not self._paused:
             self._paused = True
             self._lost_attempts += 1
@@ -198,12 +201,17 @@ class Dispatcher:
     def _child_lost(self, batch: list[Waiting], info: Any, generation: int) -> None:
         """Run the jobs of a dead child again, each alone; bury one that kills alone, often."""
         reason = _death(info)
+        self._tick_soon()
+        if reason is None:
+            events.child_unfit(reason=repr(info.exception))
+            self._put_back(batch, generation)
+            self._pause()
+            return
         events.child_lost(task=batch[0].delivery.task, jobs=len(batch), reason=reason)
         limit = self._batching.crash_limit
         for one in batch:
             one.suspect(reason, alone=len(batch) == 1, crash_limit=limit)
         self._put_back(batch, generation)
-        self._tick_soon()
 
     def _put_back(self, batch: list[Waiting], generation: int) -> None:
         for one in batch:
@@ -220,12 +228,15 @@ def _start(batch: list[Waiting], pid: int, at: float) -> None:
         one.start(pid, at)
 
 
-def _death(info: Any) -> str:
+def _death(info: Any) -> str | None:
+    """Say how a child died; None if it lives and refused the batch as a whole."""
     # billiard wraps what it raises in the main process in a traceback's text.
     error = getattr(info.exception, "exc", info.exception)
     if isinstance(error, TimeLimitExceeded):
         return f"it ran longer than {error.args[0]:g} s and was killed"
-    return str(error)
+    if isinstance(error, WorkerLostError | Terminated | SystemExit):
+        return str(error)
+    return None
 
 
 def _backoff(attempt: int) -> float:

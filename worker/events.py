@@ -81,6 +81,11 @@ def child_lost(*, task: str, jobs: int, reason: str) -> None:
     _log.error("a child process was lost, its jobs run again", task=task, jobs=jobs, reason=reason)
 
 
+def child_unfit(*, reason: str) -> None:
+    """A child cannot run any batch, whatever is in it; its jobs wait."""
+    _log.error("a child cannot run batches, jobs wait", reason=reason)
+
+
 def buffer_dropped(*, jobs: int) -> None:
     """The broker connection was lost; jobs that waited here will be delivered again."""
     _log.warning("broker connection lost, waiting jobs will be delivered again", jobs=jobs)

@@ -19,8 +19,9 @@ from config import BadConfig, Settings, read
 from postgres.pool import PoolLimits
 from postgres.session import Session
 from tasks.kind import Kind
+from tasks.targets import BadCatalog
 from worker import events
-from worker.child import Plan
+from worker.child import Plan, open_child
 from worker.process import close_process, open_process
 from worker.publish import publish_catalog
 
@@ -45,6 +46,7 @@ def connect(app: Celery, settings: Settings, kinds: Mapping[str, Kind[Any]]) -> 
 
     def on_worker_init(sender: Any, **_: Any) -> None:
         _check_pool(sender)
+        _check_kinds(settings, kinds)
         _size_window(sender, app, kinds)
 
     def on_process_init(**_: Any) -> None:
@@ -81,6 +83,14 @@ def _check_pool(worker: Any) -> None:
         raise WorkerMisused(
             f"pool {name!r} cannot run batches: start the worker without -P, or with -P prefork"
         )
+
+
+def _check_kinds(settings: Settings, kinds: Mapping[str, Kind[Any]]) -> None:
+    """Open everything once before the fork: a bad catalog ends the worker, not each child."""
+    try:
+        open_child(_plan(settings), kinds).close()
+    except BadCatalog as error:
+        raise SystemExit(f"the catalog does not work:\n{error}") from error
 
 
 def _size_window(worker: Any, app: Celery, kinds: Mapping[str, Kind[Any]]) -> None:

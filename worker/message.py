@@ -1,6 +1,7 @@
 """The bytes of a message: what a child reads, and what is kept of one that nobody can."""
 
 import json
+from typing import TypeGuard
 
 from kombu.utils.json import dumps
 
@@ -8,6 +9,17 @@ from worker.request import RawMessage, Request
 
 #: Set by the broker on redelivery: two deliveries of one message must look alike.
 _BROKERS_OWN = frozenset({"redelivered"})
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether it is a string that can be written anywhere; JSON may hold half a surrogate pair."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def body_of(request: Request) -> bytes:

@@ -95,7 +95,7 @@ class RawMessage:
     @property
     def wants_result(self) -> bool:
         """Whether the producer asked for a result, as far as can be read."""
-        return self.headers.get("ignore_result") is False
+        return bool(self.id) and not self.headers.get("ignore_result")
 
     @property
     def context(self) -> Any:
@@ -108,7 +108,7 @@ class RawMessage:
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's name
         """Tell Flower."""
-        if self.emit is not None:
+        if self.emit is not None and self.id:
             self.emit(type, uuid=self.id, **fields)
 
     def finish(self, *, successful: bool) -> None:

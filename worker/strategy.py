@@ -16,6 +16,7 @@ from kombu.message import Message
 
 from tasks.kind import Kind, Preview
 from worker.consumer import Consumer
+from worker.message import is_text
 from worker.request import Request
 
 _REFUSED_BY_CELERY = (InvalidTaskError, ContentDisallowed, DecodeError)
@@ -47,6 +48,7 @@ def strategy(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
 
     def on_message(message: Message, body: Any, *rest: Any) -> Any:
         try:
+            _refuse_id(message.headers if body is None else body)
             _describe(message, body, task.kind)
             return receive(message, body, *rest)
         except _REFUSED_BY_CELERY:
@@ -67,11 +69,20 @@ def preview_of(kind: Kind[Any], payload: Any) -> Preview:
     return kind.preview(arguments)
 
 
+def _refuse_id(fields: Mapping[str, Any]) -> None:
+    """Refuse an id that is no text: everything after Celery relies on it."""
+    if not is_text(fields.get("id")):
+        raise InvalidTaskError(f"id must be text, got {fields.get('id')!r}")
+
+
 def _describe(message: Message, body: Any, kind: Kind[Any]) -> None:
     """Put a few words for Flower in the place of the producer's dump of its arguments."""
     if body is not None:
         return  # Protocol 1 keeps its words elsewhere.
-    args, kwargs, _ = message.payload
+    try:
+        args, kwargs, _ = message.payload
+    except (TypeError, ValueError) as error:
+        raise InvalidTaskError(f"the body must be [args, kwargs, embed]: {error}") from error
     if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
         raise InvalidTaskError("the body must be [args, kwargs, embed]")
     preview = preview_of(kind, (args, kwargs))

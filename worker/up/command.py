@@ -82,7 +82,7 @@ class Stack:
 
     def run(self) -> int:
         """Return the exit status when all processes have ended."""
-        port = flower_port(os.environ)
+        port = flower_port(self.folder, os.environ)
         (self.folder / "env").unlink(missing_ok=True)
         (self.folder / "inbox").mkdir(exist_ok=True)
         self._settings = stack_settings(self.folder, self.servers, port, os.environ)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from worker.up.servers import Servers
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIENT = ROOT / "client" / "src"
 LOOPBACK = "127.0.0.1"
-FLOWER_PORT = 5555
+#: Ports that Flower is looked for at, by folder: the same one at every start, if it is free.
+_FIRST_PORT, _PORTS = 20_000, 10_000
 
 
 def stack_settings(
@@ -45,7 +47,10 @@ def process_environment(
         **given,
         **settings,
         MARK: str(folder),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(CLIENT)]),
+        # The caller's own folders stay: a kind of theirs may live there.
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(ROOT), str(CLIENT), given.get("PYTHONPATH")])
+        ),
         "PYTHONUNBUFFERED": "1",
         # Flower's API answers nobody unless told so; here only this machine can ask.
         "FLOWER_UNAUTHENTICATED_API": "true",
@@ -61,11 +66,12 @@ def write_settings(path: Path, settings: Mapping[str, str]) -> None:
     draft.replace(path)
 
 
-def flower_port(given: Mapping[str, str]) -> int:
-    """Return the port that Flower was told, its usual one, or another if that is taken."""
+def flower_port(folder: Path, given: Mapping[str, str]) -> int:
+    """Return the port that Flower was told, the folder's own, or another if that is taken."""
     if "FLOWER_PORT" in given:
         return int(given["FLOWER_PORT"])
-    for port in (FLOWER_PORT, 0):
+    own = _FIRST_PORT + zlib.crc32(str(folder.resolve()).encode()) % _PORTS
+    for port in (own, 0):
         with socket.socket() as probe:
             # As Flower itself does: a port that was just given back is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

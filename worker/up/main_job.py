@@ -93,6 +93,7 @@ class MainJob:
                 sent = producer.sent_jobs()
                 bar.update(task, completed=done, total=sent)
                 if producer.returncode:
+                    self._pause()  # Ctrl-C may have reached it before its session was its own
                     raise MainJobFailed(f"the producer failed:\n{producer.words()}")
                 if sent is not None and done >= sent and not waiting:
                     return sent
