@@ -19,7 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 PREFIX = "CELERIAC_"
 
-_PASSWORD = re.compile(r"(?<=:)[^:/@]*(?=@)")
+#: Up to the last @: a password may hold whatever a URL is made of.
+_PASSWORD = re.compile(r"(://[^:@/]*:).*(?=@)|([?&][^=&]*password=)[^&]*", re.IGNORECASE)
 _BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 _DATABASE_SCHEMES = ("postgresql", "postgres")
 
@@ -32,7 +33,7 @@ class Url(Secret[str]):
     """A URL that prints without its password."""
 
     def _display(self) -> str:
-        return _PASSWORD.sub("***", self.get_secret_value())
+        return _PASSWORD.sub(r"\1\2***", self.get_secret_value())
 
 
 class Settings(BaseSettings):
@@ -223,6 +224,11 @@ def read() -> Settings:
     Raises :class:`BadConfig` with every mistake.
     """
     return parse(os.environ)
+
+
+def environment() -> dict[str, str]:
+    """Return the whole environment, for processes that this one starts to inherit."""
+    return dict(os.environ)
 
 
 def parse(environment: Mapping[str, str]) -> Settings:

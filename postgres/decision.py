@@ -2,7 +2,9 @@
 
 A pure table. Never by SQLSTATE alone: ``lock_not_available`` means "somebody
 else runs this job" while claiming and "this target is locked" while its rows
-go in; ``query_canceled`` in a batch says nothing about any one of its jobs.
+go in; ``query_canceled`` in a batch says nothing about any one of its jobs,
+and ``read_only_sql_transaction`` says that the server is a replica now, except
+in a report, whose transaction is always read-only.
 Codes: PostgreSQL's appendix "Error Codes".
 """
 
@@ -22,7 +24,7 @@ class Decision(StrEnum):
     AGAIN = "again"
     #: The target is closed by its schema or its rights: hold its jobs.
     HOLD = "hold"
-    #: The target is locked for now: its jobs go later, the others go on.
+    #: Something these jobs need is locked for now: they go later, the others go on.
     BUSY = "busy"
     #: Some rows are bad: find them.
     ROWS = "rows"
@@ -39,6 +41,10 @@ _TROUBLE_CODES = frozenset({"25006", "25P03", "55P02"})
 #: Codes of a trouble class that one job can cause all by itself.
 _OWN_DOING = frozenset({"57014", "53400"})
 
+#: What in a report's snapshot is the report's own: it tries to write, or takes too much.
+#: Its time is declared, and so long that a second try would outlast the child.
+_REPORTS_DOING = frozenset({"25006", "53400", "57014"})
+
 _COLLISIONS = frozenset({"40001", "40P01", "40003"})
 _LOCKED = frozenset({"55P03", "55006"})
 
@@ -51,13 +57,21 @@ _CONTENT: Mapping[str, Decision] = MappingProxyType(
     {"428C9": Decision.ROWS, "42804": Decision.HOLD, "42P10": Decision.HOLD}
 )
 
+#: Codes by which our own statements refuse what a job brought: its counts, its result.
+_BROUGHT_CLASSES = frozenset({"21", "22", "23", "54", "CE"})
+
 _ROW_PHASES = frozenset({Phase.ROWS, Phase.CONSTRAINTS})
+
+#: Phases in which code and queries of others speak, which may raise any code at will.
+_FOREIGN_PHASES = _ROW_PHASES | {Phase.READ, Phase.COMMIT}
 
 
 def decide(sqlstate: str | None, phase: Phase, jobs: int) -> Decision:
     """Return what to do with ``jobs`` jobs whose transaction was refused."""
     if sqlstate is None:
         return Decision.WAIT
+    if phase is Phase.READ and sqlstate in _REPORTS_DOING:
+        return _find_the_guilty(jobs)
     if sqlstate in _OWN_DOING:
         return Decision.ALONE if jobs > 1 else Decision.AGAIN
     if sqlstate in _TROUBLE_CODES or sqlstate[:2] in _TROUBLE_CLASSES:
@@ -68,22 +82,20 @@ def decide(sqlstate: str | None, phase: Phase, jobs: int) -> Decision:
         return _when_locked(phase, jobs)
     if phase in _ROW_PHASES:
         return _when_rows_go_in(sqlstate)
-    return _in_our_own_statements(phase, jobs)
+    return _in_our_own_statements(sqlstate, phase, jobs)
 
 
 def when_collisions_do_not_end(phase: Phase, jobs: int) -> Decision:
     """Return what follows when AGAIN was tried as often as it may be."""
-    if phase in _ROW_PHASES:
-        # A trigger may raise any code, 40001 and 57014 too: then it is the row.
-        return Decision.ALONE if jobs > 1 else Decision.BURY
-    return Decision.WAIT
+    # A trigger or a report's function may raise any code, 40001 and 57014 too.
+    return _find_the_guilty(jobs) if phase in _FOREIGN_PHASES else Decision.WAIT
 
 
 def _when_locked(phase: Phase, jobs: int) -> Decision:
     if phase in _ROW_PHASES:
         return Decision.BUSY
     # Somebody else's transaction holds one of these ids: its neighbours need not wait.
-    return Decision.ALONE if jobs > 1 else Decision.WAIT
+    return Decision.ALONE if jobs > 1 else Decision.BUSY
 
 
 def _when_rows_go_in(sqlstate: str) -> Decision:
@@ -94,11 +106,13 @@ def _when_rows_go_in(sqlstate: str) -> Decision:
     return Decision.ROWS
 
 
-def _in_our_own_statements(phase: Phase, jobs: int) -> Decision:
-    if phase is Phase.READ:
-        return Decision.ALONE if jobs > 1 else Decision.BURY
-    if phase is Phase.COMMIT:
-        # A deferred trigger of a target spoke after every check: find its job.
-        return Decision.ALONE if jobs > 1 else Decision.BURY
+def _in_our_own_statements(sqlstate: str, phase: Phase, jobs: int) -> Decision:
+    # At COMMIT a deferred trigger of a target spoke after every check.
+    if phase in _FOREIGN_PHASES or sqlstate[:2] in _BROUGHT_CLASSES:
+        return _find_the_guilty(jobs)
     # The ledger itself is missing or forbidden: an operator has to act, no job is to blame.
     return Decision.WAIT
+
+
+def _find_the_guilty(jobs: int) -> Decision:
+    return Decision.ALONE if jobs > 1 else Decision.BURY

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import psycopg2
 
+#: SQLSTATE of our own (class CE): the driver refused, the server never saw the statement.
+UNSENT = "CE002"
+
 
 class Phase(StrEnum):
     """The part of a job's transaction in which something happened."""
@@ -38,7 +41,8 @@ class MigrationFailed(PostgresError):
 class Refused(PostgresError):
     """PostgreSQL, or the way to it, refused a statement.
 
-    ``sqlstate`` is None when the connection itself was lost.
+    ``sqlstate`` is None when the connection itself was lost, and
+    :data:`UNSENT` when the driver would not even send the statement.
     """
 
     def __init__(  # noqa: PLR0913 - the fields of one diagnostic
@@ -77,9 +81,24 @@ def _refused(error: psycopg2.Error, phase: Phase) -> Refused:
     table = f"{diag.schema_name}.{diag.table_name}" if diag.table_name else None
     return Refused(
         diag.message_primary or str(error).strip() or type(error).__name__,
-        sqlstate=error.pgcode,
+        sqlstate=_sqlstate(error, phase),
         phase=phase,
         table=table,
         column=diag.column_name,
         constraint=diag.constraint_name,
     )
+
+
+def _sqlstate(error: psycopg2.Error, phase: Phase) -> str | None:
+    if error.pgcode or phase is Phase.CONNECT or _may_be_lost(error):
+        return error.pgcode
+    # A statement that the driver cannot send is no outage: waiting would never end.
+    return UNSENT
+
+
+def _may_be_lost(error: psycopg2.Error) -> bool:
+    """Tell whether an error without a code may mean that the connection is gone."""
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        return True
+    # The bare base class, no subclass: the server's answer made no sense to the driver.
+    return type(error) is psycopg2.DatabaseError

@@ -5,7 +5,7 @@ own with the row that says so, all of them under one advisory lock.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -43,13 +43,15 @@ def migrations() -> list[Migration]:
     return sorted(found, key=lambda migration: migration.number)
 
 
-def migrate(url: str) -> list[Migration]:
-    """Apply what is missing and return it; safe to run by several at once.
+def migrate(url: str, wanted: Sequence[Migration] | None = None) -> list[Migration]:
+    """Apply what is missing of the shipped migrations, or of others; return what was applied.
 
-    Raises :class:`MigrationFailed` naming the migration and PostgreSQL's words.
+    Safe to run by several at once. Raises :class:`MigrationFailed` naming the
+    migration and PostgreSQL's words; those before it stay applied.
     """
     with _connect(url) as connection, _lock(connection):
-        return [migration for migration in _missing(connection) if _apply(connection, migration)]
+        missing = _missing(connection, migrations() if wanted is None else wanted)
+        return [migration for migration in missing if _apply(connection, migration)]
 
 
 def apply_file(url: str, path: Path) -> None:
@@ -74,12 +76,13 @@ def _lock(connection: Connection) -> Iterator[None]:
     yield
 
 
-def _missing(connection: Connection) -> list[Migration]:
+def _missing(connection: Connection, wanted: Sequence[Migration]) -> list[Migration]:
     with transaction_on(connection) as cursor:
+        cursor.execute(statement("create_schema"))
         cursor.execute(statement("create_migration_table"))
         cursor.execute(statement("read_migrations"))
         applied = {number for (number,) in cursor.fetchall()}
-    return [migration for migration in migrations() if migration.number not in applied]
+    return [migration for migration in wanted if migration.number not in applied]
 
 
 def _apply(connection: Connection, migration: Migration) -> bool:

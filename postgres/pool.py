@@ -118,7 +118,8 @@ class Pool:
 
     def _who_is_out(self) -> str:
         now = self.clock()
-        ages = sorted((now - since for since in self._out_since.values()), reverse=True)
+        # A copy in one step: other threads take and give back meanwhile.
+        ages = sorted((now - since for since in list(self._out_since.values())), reverse=True)
         return (
             f"no connection became free within {self.limits.wait_seconds:g} s: "
             f"{len(ages)} of {self.limits.size} are out, for "

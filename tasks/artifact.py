@@ -28,7 +28,7 @@ def drafted(artifacts: str, report: str, job_id: str, extension: str) -> Iterato
     final = f"{root.rstrip('/')}/{report}/{stem}.{extension}"
     url = files.unstrip_protocol(final)
     if isinstance(files, LocalFileSystem):
-        with _beside(Path(final)) as path, open(path, "xb") as file:
+        with _beside(Path(final)) as path, path.open("xb") as file:
             yield Neighbour(url, file, final=Path(final), path=path)
         return
     with tempfile.NamedTemporaryFile(prefix="celeriac-") as file:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-import altair
+import altair as alt
 import vl_convert
 
 from postgres.snapshot import Answer
@@ -27,11 +27,11 @@ def draw(chart: Chart, answer: Answer) -> str:
     labels, heights = _column(chart.x, answer), _column(chart.y, answer)
     bars = [{"x": row[labels] or "", "y": _number(row[heights])} for row in answer.rows[:MAX_BARS]]
     picture = (
-        altair.Chart(altair.InlineData(values=bars), title=_title(chart, answer))
+        alt.Chart(alt.InlineData(values=bars), title=_title(chart, answer))
         .mark_bar(color=_BAR)
         .encode(
-            x=altair.X("x:N", sort=None, title=chart.x, scale=_every_label(bars)),
-            y=altair.Y("y:Q", title=chart.y),
+            x=alt.X("x:N", sort=None, title=chart.x, scale=_every_label(bars)),
+            y=alt.Y("y:Q", title=chart.y),
         )
         .properties(width=_WIDTH_PIXELS, height=_HEIGHT_PIXELS)
         .configure(background="transparent")
@@ -50,9 +50,9 @@ def _column(name: str, answer: Answer) -> int:
     return found.index(name)
 
 
-def _every_label(bars: list[dict[str, Any]]) -> altair.Scale:
+def _every_label(bars: list[dict[str, Any]]) -> alt.Scale:
     """Keep the places of bars that have no height."""
-    return altair.Scale(domain=list(dict.fromkeys(bar["x"] for bar in bars)))
+    return alt.Scale(domain=list(dict.fromkeys(bar["x"] for bar in bars)))
 
 
 def _number(text: str | None) -> float | None:

@@ -58,11 +58,11 @@ class Neighbour(Draft):
     def publish(self, manifest: Mapping[str, Any]) -> None:
         """Rename the manifest, then the draft; durable when this returns."""
         side = self._path.with_suffix(".json")
-        with open(side, "xb") as file:
+        with side.open("xb") as file:
             file.write(_encoded(manifest))
             _sync(file)
-        os.replace(side, f"{self._final}.json")
-        os.replace(self._path, self._final)
+        side.replace(f"{self._final}.json")
+        self._path.replace(self._final)
         _sync_folder(self._final.parent)
         _sync_folder(self._final.parent.parent)
 

@@ -55,7 +55,7 @@ class Ingest(Kind[IngestPayload]):
             raise BadPayload(f"rows must be 1 to {MAX_ROWS}, got {len(payload.rows)}")
         for number, row in enumerate(payload.rows, start=1):
             text = memoryview(row)
-            if text[:1] != b"{":
+            if text[:1].tobytes() != b"{":
                 raise BadPayload(f"rows must be objects, row {number} is {bytes(text[:40])!r}")
 
     def preview(self, arguments: Mapping[str, Any]) -> Preview:

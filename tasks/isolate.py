@@ -1,6 +1,6 @@
 """Find the rows that PostgreSQL will not take, by halving, and write the others."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from postgres import Cursor
 from postgres.bad_column import bad_column
@@ -45,8 +45,8 @@ def _search(
         refused: _Refusals = {}
         for group in suspects:
             refused.update(_bad_rows(group.target, group.rows, cursor))
-        passes.append([_only(group, lambda row: row not in refused) for group in suspects])
-        remaining = [_only(group, lambda row: row in refused) for group in suspects]
+        passes.append([_without(refused, group) for group in suspects])
+        remaining = [_among(refused, group) for group in suspects]
         remaining = [group for group in remaining if group.rows]
         if not remaining or _count(remaining) == _count(suspects):
             return [[group for group in good if group.rows] for good in passes], refused
@@ -75,8 +75,12 @@ def _reason(target: Target, row: Row, refused: Refused, cursor: Cursor) -> Reaso
     return Reason(refused.sqlstate or "", refused.message, column)
 
 
-def _only(group: TargetRows, wanted: Callable[[Row], bool]) -> TargetRows:
-    return TargetRows(group.target, [row for row in group.rows if wanted(row)])
+def _without(refused: _Refusals, group: TargetRows) -> TargetRows:
+    return TargetRows(group.target, [row for row in group.rows if row not in refused])
+
+
+def _among(refused: _Refusals, group: TargetRows) -> TargetRows:
+    return TargetRows(group.target, [row for row in group.rows if row in refused])
 
 
 def _count(groups: Sequence[TargetRows]) -> int:

@@ -106,7 +106,7 @@ class Kind(ABC, Generic[Payload]):
     def subject(self, payload: Payload) -> str:
         """Name what the job is about: a target, a report."""
 
-    def rows(self, payload: Payload) -> int:
+    def rows(self, payload: Payload) -> int:  # noqa: ARG002 - for subclasses
         """Count the rows that the job has to account for."""
         return 0
 
@@ -121,7 +121,7 @@ class Kind(ABC, Generic[Payload]):
         jobs are then run one by one, so that only the guilty one suffers.
         """
 
-    def preview(self, arguments: Mapping[str, Any]) -> Preview:
+    def preview(self, arguments: Mapping[str, Any]) -> Preview:  # noqa: ARG002 - for subclasses
         """Look at arguments that nobody checked yet: to bound a batch, and for Flower.
 
         Must not raise, whatever the arguments are. Runs in the main process.

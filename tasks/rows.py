@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -13,6 +13,9 @@ class HasRows(Protocol):
     """A payload that carries rows as JSON text."""
 
     rows: list[msgspec.Raw]
+
+
+PayloadWithRows = TypeVar("PayloadWithRows", bound=HasRows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Reason:
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def read_rows(jobs: Iterable[Job[HasRows]]) -> Sequence[Row]:
+def read_rows(jobs: Iterable[Job[PayloadWithRows]]) -> Sequence[Row]:
     """Return the rows of all jobs in arrival order, numbered from 1 inside each job."""
     return [
         Row(job.id, number, str(raw, "utf-8"), frozenset(_members.decode(raw)))

@@ -15,7 +15,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from config import BadConfig, Settings, read
+from config import BadConfig, Settings, environment, read
 from postgres.pool import PoolLimits
 from postgres.session import Session
 from tasks.kind import Kind
@@ -39,6 +39,11 @@ def settings_of_this_process() -> Settings:
         return read()
     except BadConfig as error:
         raise SystemExit(f"these settings do not work:\n{error}") from error
+
+
+def environment_to_inherit() -> dict[str, str]:
+    """Return what processes that this one starts are to find in their environment."""
+    return environment()
 
 
 def connect(app: Celery, settings: Settings, kinds: Mapping[str, Kind[Any]]) -> None:

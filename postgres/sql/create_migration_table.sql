@@ -1,4 +1,3 @@
-CREATE SCHEMA IF NOT EXISTS celeriac;
 CREATE TABLE IF NOT EXISTS celeriac.migration (
     number     integer PRIMARY KEY,
     name       text NOT NULL,

@@ -1,6 +1,5 @@
 """The command `up`: servers, schema, processes, main job, and the way back."""
 
-import os
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from rich.console import Console
 from celeriac.errors import CeleriacError
 from postgres.errors import PostgresError
 from worker.embedded import ServerFailed
+from worker.lifecycle import environment_to_inherit
 from worker.up.environment import (
     ROOT,
     flower_port,
@@ -82,11 +82,12 @@ class Stack:
 
     def run(self) -> int:
         """Return the exit status when all processes have ended."""
-        port = flower_port(self.folder, os.environ)
+        inherited = environment_to_inherit()
+        port = flower_port(self.folder, inherited)
         (self.folder / "env").unlink(missing_ok=True)
         (self.folder / "inbox").mkdir(exist_ok=True)
-        self._settings = stack_settings(self.folder, self.servers, port, os.environ)
-        environment = process_environment(self.folder, self._settings, os.environ)
+        self._settings = stack_settings(self.folder, self.servers, port, inherited)
+        environment = process_environment(self.folder, self._settings, inherited)
         self._companion = threading.Thread(target=self._accompany, name="main job", daemon=True)
         self._logs = Logs(self.folder / "log", READY, self._companion.start)
         self._processes = Processes(self._logs)

@@ -56,7 +56,7 @@ class Client:
         target: str,
         row_or_rows: Row | Iterable[Row],
         *,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - its name everywhere
         track: bool = True,
     ) -> Ticket:
         """Enqueue rows for a target; with ``track=False`` no result is written.
@@ -65,7 +65,7 @@ class Client:
         """
         rows = check_rows(row_or_rows)
         arguments = {"target": check_name("target", target), "rows": rows}
-        message = self._message(INGEST, arguments, _describe(target, _count(rows)), id, track)
+        message = self._message(INGEST, arguments, _describe(target, _count(rows)), id, track=track)
         with deadline(self._timeout):
             self._catalog.check_target(target)
             return self._push(message)
@@ -75,8 +75,8 @@ class Client:
         name: str,
         params: Mapping[str, Any] | None = None,
         *,
-        format: str | None = None,
-        id: str | None = None,
+        format: str | None = None,  # noqa: A002 - its name on the wire
+        id: str | None = None,  # noqa: A002 - its name everywhere
         track: bool = True,
     ) -> Ticket:
         """Enqueue a report; the worker knows its parameters and its usual format."""
@@ -85,12 +85,12 @@ class Client:
             arguments["params"] = check_params(params)
         if format is not None:
             arguments["format"] = check_name("format", format)
-        message = self._message(REPORT, arguments, _describe(name, format), id, track)
+        message = self._message(REPORT, arguments, _describe(name, format), id, track=track)
         with deadline(self._timeout):
             self._catalog.check_report(name)
             return self._push(message)
 
-    def ticket(self, id: str) -> Ticket:
+    def ticket(self, id: str) -> Ticket:  # noqa: A002 - its name everywhere
         """Return the ticket of a job enqueued before, by anyone."""
         return Ticket(check_id(id), self._results)
 
@@ -112,7 +112,13 @@ class Client:
         self.close()
 
     def _message(
-        self, task: str, arguments: Mapping[str, Any], words: str, job_id: str | None, track: bool
+        self,
+        task: str,
+        arguments: Mapping[str, Any],
+        words: str,
+        job_id: str | None,
+        *,
+        track: bool,
     ) -> Message:
         return Message(
             id=new_id() if job_id is None else check_id(job_id),

@@ -36,7 +36,7 @@ def check_name(field: str, name: str) -> str:
     return name
 
 
-def check_rows(row_or_rows: Row | Iterable[Row]) -> list[dict[str, Any]]:
+def check_rows(row_or_rows: object) -> list[dict[str, Any]]:
     """Return the rows as a list of objects with text keys; one row may come alone."""
     if isinstance(row_or_rows, Mapping):
         row_or_rows = [row_or_rows]
@@ -105,7 +105,7 @@ def _first_unwritable(arguments: Mapping[str, Any], reason: str) -> str:
     for where, value in _pieces(arguments):
         try:
             encode(value)
-        except (TypeError, ValueError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:  # noqa: PERF203 - once, on the way out
             return f"{where} cannot be written as JSON, got {_shown(value)}: {error}"
     return f"arguments cannot be written as JSON: {reason}"
 
