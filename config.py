@@ -102,9 +102,8 @@ class Settings(BaseSettings):
     @field_validator("kinds", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(filter(None, map(str.strip, value.split(","))))
-        return value
+        names = value.split(",") if isinstance(value, str) else value
+        return tuple(filter(None, map(str.strip, names)))
 
     @field_validator("kinds")
     @classmethod
@@ -204,17 +203,14 @@ def _jobs_outlive_no_reservation(settings: Settings) -> str | None:
 
 
 #: Each check, and the settings that it needs to be valid first.
-_CROSS_CHECKS: tuple[tuple[Callable[[Settings], str | None], frozenset[str]], ...] = (
-    (_reports_need_two, frozenset({"pool_size", "database_url", "report_database_url"})),
-    (_prefetch_feeds_batches, frozenset({"prefetch_jobs", "batch_jobs", "concurrency"})),
-    (_broker_and_results_differ, frozenset({"broker_url", "result_url"})),
-    (_artifacts_are_not_the_inbox, frozenset({"artifacts", "inbox"})),
-    (_limits_are_nested, frozenset({"lock_seconds", "statement_seconds", "batch_seconds"})),
-    (
-        _jobs_outlive_no_reservation,
-        frozenset({"visibility_seconds", "batch_seconds", "report_seconds"}),
-    ),
-)
+_CROSS_CHECKS: Mapping[Callable[[Settings], str | None], set[str]] = {
+    _reports_need_two: {"pool_size", "database_url", "report_database_url"},
+    _prefetch_feeds_batches: {"prefetch_jobs", "batch_jobs", "concurrency"},
+    _broker_and_results_differ: {"broker_url", "result_url"},
+    _artifacts_are_not_the_inbox: {"artifacts", "inbox"},
+    _limits_are_nested: {"lock_seconds", "statement_seconds", "batch_seconds"},
+    _jobs_outlive_no_reservation: {"visibility_seconds", "batch_seconds", "report_seconds"},
+}
 
 
 @cache
@@ -262,7 +258,7 @@ def _build(values: dict[str, str]) -> tuple[Settings, dict[str, str]]:
 
 
 def _cross_check(settings: Settings, wrong: Iterable[str]) -> list[str]:
-    found = (check(settings) for check, needs in _CROSS_CHECKS if needs.isdisjoint(wrong))
+    found = (check(settings) for check, needs in _CROSS_CHECKS.items() if needs.isdisjoint(wrong))
     return [mistake for mistake in found if mistake]
 
 

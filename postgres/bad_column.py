@@ -3,6 +3,7 @@
 PostgreSQL names the column of a broken NOT NULL, not that of a wrong type.
 """
 
+import msgspec
 from psycopg2 import sql
 
 from postgres import Cursor
@@ -35,9 +36,12 @@ def _reads(table: Table, columns: tuple[str, ...], row: str, cursor: Cursor) -> 
         for column in columns
     )
     query = compose("try_columns", columns=names(columns), definitions=definitions)
+    # Only these members: a NUL in any member would keep PostgreSQL from reading the others.
+    members = msgspec.json.decode(row, type=dict[str, msgspec.Raw])
+    part = msgspec.json.encode({name: members[name] for name in columns if name in members})
     try:
         with trial(cursor, "try_columns", Phase.ROWS), refusals(Phase.ROWS):
-            cursor.execute(query, {"row": row})
+            cursor.execute(query, {"row": part.decode()})
     except Refused as refused:
         if (refused.sqlstate or "").startswith(_DATA_EXCEPTION):
             return False

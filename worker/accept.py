@@ -5,6 +5,7 @@ know better, and a job that committed is never shown as failed.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -43,7 +44,7 @@ def accept(delivery: Delivery, kinds: Mapping[str, Kind[Any]]) -> Accepted:
         _check_id(delivery.id)
         return _accept(delivery, kinds[delivery.task])
     except BadPayload as error:
-        return Accepted(delivery, _dead(delivery, str(error)), None)
+        return Accepted(delivery, _dead(delivery, str(error), kinds), None)
 
 
 def conflicting(accepted: Accepted) -> Ask:
@@ -82,13 +83,13 @@ def _accept(delivery: Delivery, kind: Kind[Any]) -> Accepted:
     return Accepted(delivery, ask, Job(delivery.id, payload))
 
 
-def _dead(delivery: Delivery, error: str) -> Ask:
+def _dead(delivery: Delivery, error: str, kinds: Mapping[str, Kind[Any]]) -> Ask:
     return Ask(
         id=_usable_id(delivery),
         task=_clean(delivery.task),
         subject="",
         rows=0,
-        digest=_digest_of_unread(delivery),
+        digest=_digest_as_far_as_read(delivery, kinds),
         attempts=delivery.attempts,
         state=State.DEAD,
         error=_clean(error),
@@ -156,5 +157,10 @@ def _digest(members: Mapping[str, msgspec.Raw]) -> str:
     return digest.hexdigest()
 
 
-def _digest_of_unread(delivery: Delivery) -> str:
+def _digest_as_far_as_read(delivery: Delivery, kinds: Mapping[str, Kind[Any]]) -> str:
+    """Identify a job that is buried as it would be if it were not: it may have committed before."""
+    kind = kinds.get(delivery.task)
+    if kind is not None and len(delivery.body) <= MAX_BODY_BYTES:
+        with suppress(BadPayload):
+            return _digest(_members(read_body(delivery.body), kind))
     return blake2b(delivery.body, digest_size=_DIGEST_BYTES).hexdigest()

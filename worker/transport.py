@@ -19,6 +19,8 @@ def broker_settings(url: str, *, visibility_seconds: float, key_prefix: str) -> 
             "visibility_timeout": visibility_seconds,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
+            # A worker killed inside its sweep must not keep the others from theirs for long.
+            "unacked_mutex_expire": 10,
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,

@@ -36,8 +36,9 @@ class NotTracked(CeleriacError):
 class JobFailed(CeleriacError):
     """The job is dead: buried by a worker, for the reason in ``words``."""
 
-    def __init__(self, job_id: str, words: str) -> None:
-        super().__init__(f"{words}, job {job_id}")
+    # Celery's AsyncResult raises it too, from the words alone.
+    def __init__(self, words: str, job_id: str = "") -> None:
+        super().__init__(f"{words}, job {job_id}" if job_id else words)
         self.job_id = job_id
         self.words = words
 
@@ -45,8 +46,9 @@ class JobFailed(CeleriacError):
 class JobCancelled(CeleriacError):
     """The job was cancelled before it had an effect."""
 
-    def __init__(self, job_id: str, words: str) -> None:
-        super().__init__(f"{words}, job {job_id}")
+    # Celery's AsyncResult raises it too, from the words alone.
+    def __init__(self, words: str, job_id: str = "") -> None:
+        super().__init__(f"{words}, job {job_id}" if job_id else words)
         self.job_id = job_id
         self.words = words
 

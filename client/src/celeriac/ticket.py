@@ -74,9 +74,9 @@ class Ticket:
             value: dict[str, Any] = result.value
             return value
         if result.state is State.DEAD:
-            raise JobFailed(self._id, words_of(result.value))
+            raise JobFailed(words_of(result.value), self._id)
         if result.state is State.CANCELLED:
-            raise JobCancelled(self._id, words_of(result.value))
+            raise JobCancelled(words_of(result.value), self._id)
         raise WaitTimeout(f"no end within {timeout:g} s, last seen {result.state}, job {self._id}")
 
     def _is_queued(self) -> bool:

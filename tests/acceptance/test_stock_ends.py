@@ -1,0 +1,164 @@
+"""What a stock producer wants of a job beside running it: a time limit, a revocation, a canvas."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from celery import chain, chord, group
+from celery.canvas import Signature
+
+from tests.acceptance.site import TASK, Site
+from tests.waiting import wait_for
+from tests.workers import Worker
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+NEVER = 666
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
+    """Let a child wait at the gate for as long as the test needs."""
+    return {"CELERIAC_LOCK_SECONDS": "8"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(site: Site) -> Iterator[None]:
+    """After every test the broker keeps no job, and no row came in that must not."""
+    yield
+    site.wait_until_settled()
+    assert [] == site.query("SELECT 1 FROM shop.alpha WHERE n = %s", (NEVER,))
+
+
+def test_expired_job_is_cancelled(site: Site) -> None:
+    """A job whose time was over before it started has no effect; ledger and result say expired."""
+    result = site.send("late", "alpha", [{"n": NEVER}], expires=past())
+
+    with pytest.raises(Exception, match="expired at"):
+        result.get(timeout=15)
+    assert "REVOKED" == result.state
+    assert {"late": "cancelled"} == site.states("late")
+
+
+def test_job_expires_while_it_waits(site: Site) -> None:
+    """A job that waits behind a busy child until its time is over is cancelled."""
+    with site.closed_gate():
+        site.send("busy-1", "gate", [{"n": 0}])
+        site.wait_for_the_gate()
+        result = site.send("waits", "alpha", [{"n": NEVER}], expires=0.3)
+        wait_for(lambda: site.queued() == 0, what="the worker to reserve it")
+        ends = datetime.now(UTC) + timedelta(seconds=0.4)
+        wait_for(lambda: datetime.now(UTC) > ends, what="its time to be over")
+
+    with pytest.raises(Exception, match="expired at"):
+        result.get(timeout=15)
+    assert {"waits": "cancelled", "busy-1": "committed"} == site.states("waits", "busy-1")
+
+
+def test_revoked_before_it_arrives(site: Site, worker: Worker) -> None:
+    """A job revoked before the worker saw it has no effect."""
+    revoke(site, worker, "unwanted")
+
+    result = site.send("unwanted", "alpha", [{"n": NEVER}])
+
+    with pytest.raises(Exception, match="revoked"):
+        result.get(timeout=15)
+    assert "REVOKED" == result.state
+    assert {"unwanted": "cancelled"} == site.states("unwanted")
+
+
+def test_revoked_while_it_waits(site: Site, worker: Worker) -> None:
+    """A job revoked while it waits for a busy child has no effect; its neighbour commits."""
+    with site.closed_gate():
+        site.send("busy-2", "gate", [{"n": 0}])
+        site.wait_for_the_gate()
+        unwanted = site.send("waiting", "alpha", [{"n": NEVER}])
+        site.send("neighbour", "alpha", [{"n": 1}])
+        wait_for(lambda: site.queued() == 0, what="the worker to reserve both")
+        revoke(site, worker, "waiting")
+
+    with pytest.raises(Exception, match="revoked"):
+        unwanted.get(timeout=15)
+    site.wait_for_state("neighbour", "committed")
+    assert {"waiting": "cancelled"} == site.states("waiting")
+
+
+def test_link_buries_the_job(site: Site) -> None:
+    """A job with a success callback is refused as a whole, and its producer is told why."""
+    result = ingest(site, "with-link").apply_async(link=ingest(site, "linked"))
+
+    assert "link cannot follow" in buried(site, result, "with-link")
+    assert {} == site.states("linked")
+
+
+def test_link_error_buries_the_job(site: Site) -> None:
+    """A job with an error callback is refused as a whole."""
+    result = ingest(site, "with-errback").apply_async(link_error=ingest(site, "errback"))
+
+    assert "link_error cannot follow" in buried(site, result, "with-errback")
+
+
+def test_chain_buries_its_first_job(site: Site) -> None:
+    """A chain is refused at its first link; the second never runs."""
+    result = chain(ingest(site, "link-1"), ingest(site, "link-2"), app=site.stock).apply_async()
+
+    assert "chain cannot follow" in buried(site, result.parent, "link-1")
+    assert {} == site.states("link-2")
+
+
+def test_chord_buries_its_jobs(site: Site) -> None:
+    """The jobs of a chord's head are refused; its body never runs."""
+    head = [ingest(site, "head-1"), ingest(site, "head-2")]
+
+    chord(head, app=site.stock)(ingest(site, "chord-body"))
+
+    for id_ in ("head-1", "head-2"):
+        site.wait_for_state(id_, "dead")
+        assert "chord cannot follow" in site.error(id_)
+    assert {} == site.states("chord-body")
+
+
+def test_group_commits(site: Site) -> None:
+    """A group is only several jobs: each commits, and their results are joined."""
+    jobs = [ingest(site, f"group-{n}", n) for n in range(3)]
+
+    results = group(jobs, app=site.stock).apply_async().get(timeout=15)
+
+    assert [{"rows": 1, "inserted": 1, "quarantined": 0}] * 3 == results
+
+
+def test_eta_is_waited_for(site: Site) -> None:
+    """A job with a time to start at commits then, not before."""
+    eta = datetime.now(UTC) + timedelta(seconds=1)
+
+    site.send("later", "alpha", [{"n": 1}], eta=eta).get(timeout=15)
+
+    ((at,),) = site.query("SELECT committed_at FROM celeriac.job WHERE id = 'later'")
+    assert at >= eta
+
+
+def ingest(site: Site, id_: str, n: int = NEVER) -> Signature:
+    """Make the signature of a job, as stock applications write them."""
+    kwargs: dict[str, Any] = {"target": "alpha", "rows": [{"n": n}]}
+    return site.stock.signature(TASK, kwargs=kwargs, options={"task_id": id_, "queue": TASK})
+
+
+def buried(site: Site, result: Any, id_: str) -> str:
+    """Wait for the job's burial and return the reason, the same for producer and ledger."""
+    with pytest.raises(Exception, match="cannot follow this task"):
+        result.get(timeout=15)
+    assert {id_: "dead"} == site.states(id_)
+    return site.error(id_)
+
+
+def revoke(site: Site, worker: Worker, id_: str) -> None:
+    """Revoke a job and wait until the worker knows."""
+    site.stock.control.revoke(id_)
+    inspect = site.stock.control.inspect([worker.name], limit=1)
+    wait_for(lambda: id_ in (inspect.revoked() or {}).get(worker.name, []), 15, "the revocation")
+
+
+def past() -> datetime:
+    """Return a time that is over."""
+    return datetime.now(UTC) - timedelta(hours=1)

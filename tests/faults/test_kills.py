@@ -1,0 +1,150 @@
+"""Processes die under load, at named points and at any time: nothing is lost, nothing doubled."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import cycle, islice
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.faults.crash_points import Point, Victim
+from tests.faults.proxy import FaultProxy
+from tests.faults.storm import PATIENCE_SECONDS, QUICK_RECOVERY, Storm
+from tests.waiting import wait_for
+from tests.workers import Worker
+from worker.embedded import EmbeddedPostgres
+
+#: How often a fault strikes: in the ordinary run of the tests, and in a long storm.
+TIMES = [
+    pytest.param(20, id="sample"),
+    pytest.param(100, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800))),
+]
+strikes = pytest.mark.parametrize("times", TIMES)
+
+CHILD_POINTS = (Point.DELIVERED, Point.CLAIMED, Point.ROWS_WRITTEN)
+MAIN_POINTS = (Point.ANSWERED, Point.RESULTS_STORED, Point.ANNOUNCED, Point.ACKNOWLEDGED)
+WHOLE_WORKER = (
+    *((point, Victim.SELF) for point in MAIN_POINTS),
+    *((point, Victim.BOTH) for point in (Point.BEFORE_COMMIT, Point.AFTER_COMMIT)),
+    *((point, Victim.PARENT) for point in (Point.CLAIMED, Point.BEFORE_COMMIT)),
+)
+
+
+@pytest.fixture
+def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
+    """Nothing started yet."""
+    with Storm(tmp_path, worker_env) as storm:
+        yield storm
+
+
+def assert_children_were_killed(storm: Storm, times: int) -> None:
+    """Each of them told of its death, and its worker saw it and ran its jobs again."""
+    killed = {kill.pid for kill in storm.points.kills()}
+    assert times == len(killed)
+    assert killed <= storm.killed_children()
+    assert times <= storm.lost_children()
+    assert times <= storm.points.repeated_claims()
+
+
+@strikes
+def test_children_killed_before_commit(storm: Storm, times: int) -> None:
+    """What their batches wrote is undone, and their jobs run again."""
+    storm.start(seed=1)
+
+    for _ in range(times):
+        storm.kill_at(Point.BEFORE_COMMIT)
+
+    storm.finish().assert_clean()
+    assert_children_were_killed(storm, times)
+
+
+@strikes
+def test_children_killed_after_commit(storm: Storm, times: int) -> None:
+    """Their jobs come back, and the ledger answers that they are done."""
+    storm.start(seed=2)
+
+    for _ in range(times):
+        storm.kill_at(Point.AFTER_COMMIT)
+
+    storm.finish().assert_clean()
+    assert_children_were_killed(storm, times)
+    assert times <= storm.points.known_claims()
+
+
+@strikes
+def test_children_killed_on_the_way(storm: Storm, times: int) -> None:
+    """A death before the claim, after it or after the rows leaves nothing behind."""
+    storm.start(seed=3)
+
+    for point in islice(cycle(CHILD_POINTS), times):
+        storm.kill_at(point)
+
+    storm.finish().assert_clean()
+    assert_children_were_killed(storm, times)
+
+
+@strikes
+def test_answers_to_commit_cut_off(
+    storm: Storm, times: int, postgres_server: EmbeddedPostgres
+) -> None:
+    """A worker that cannot know whether it committed asks the ledger by running the batch again."""
+    socket = f"{postgres_server.socket_dir}/.s.PGSQL.{postgres_server.port}"
+    with FaultProxy(socket, postgres=True) as proxy:
+        storm.env["CELERIAC_DATABASE_URL"] = proxy.postgres_url(storm.database_name)
+        storm.start(seed=4)
+
+        for cut in range(1, times + 1):
+            proxy.cut_commit_answers()
+            wait_for(lambda: proxy.commits_cut >= cut, PATIENCE_SECONDS, f"cut {cut}")  # noqa: B023
+            storm.advance()
+
+        storm.finish().assert_clean()
+        assert times == proxy.commits_cut
+    assert times <= storm.points.known_claims()
+
+
+@strikes
+def test_whole_workers_killed(storm: Storm, times: int) -> None:
+    """Others take over the jobs of a dead worker, whatever its orphans still do."""
+    storm.env |= QUICK_RECOVERY
+    storm.orphans_live = True
+    storm.start(seed=5)
+
+    for point, victim in islice(cycle(WHOLE_WORKER), times):
+        storm.kill_at(point, victim)
+        storm.replace_dead()
+
+    storm.finish(excuse_unseen=True).assert_clean()
+    assert times == len(storm.points.kills())
+    assert times <= sum(worker.returncode == -9 for worker in storm.workers)
+    assert times // 2 <= storm.points.repeated_claims()
+    assert 0 < storm.points.known_claims()
+
+
+@strikes
+def test_processes_killed_at_any_time(storm: Storm, times: int) -> None:
+    """Idle or busy, child or main process: the promises hold."""
+    random = Random(6)
+    storm.env |= QUICK_RECOVERY
+    storm.start(seed=6)
+
+    for _ in range(times):
+        storm.advance(random.randint(1, 20))
+        kill_any_process(random.choice(storm.living()), random)
+        storm.replace_dead()
+
+    storm.finish(excuse_unseen=True).assert_clean()
+    assert 0 < storm.points.repeated_claims()
+
+
+def kill_any_process(worker: Worker, random: Random) -> None:
+    """Kill a child, or else the main process, whose children the kernel ends."""
+    children = worker.children()
+    if children and random.random() < 0.75:
+        with suppress(ProcessLookupError):
+            os.kill(random.choice(children), signal.SIGKILL)
+    else:
+        worker.kill(children=False)

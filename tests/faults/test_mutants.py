@@ -1,0 +1,69 @@
+"""The test of the tests: a worker with a planted defect does not get past the oracle."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.crash_points import MUTANT, Point, Victim
+from tests.faults.storm import PATIENCE_SECONDS, Storm
+from tests.waiting import wait_for
+
+#: A dead worker's jobs have come back by the time that its successor is up.
+INSTANT_RECOVERY = {
+    "CELERIAC_LOCK_SECONDS": "0.5",
+    "CELERIAC_STATEMENT_SECONDS": "0.7",
+    "CELERIAC_BATCH_SECONDS": "0.9",
+    "CELERIAC_REPORT_SECONDS": "0.9",
+    "CELERIAC_VISIBILITY_SECONDS": "1",
+}
+WHOLE_WORKER = (Point.BEFORE_COMMIT, Victim.BOTH)
+UNDONE = (Point.BEFORE_COMMIT, Victim.SELF)
+DONE = (Point.AFTER_COMMIT, Victim.SELF)
+
+Death = tuple[Point, Victim]
+
+
+@pytest.fixture
+def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
+    """Workers that a defect can be planted in."""
+    with Storm(tmp_path, worker_env | INSTANT_RECOVERY) as storm:
+        storm.app = "tests.faults.mutants"
+        yield storm
+
+
+@pytest.mark.parametrize(
+    ("defect", "death", "violation"),
+    [
+        ("acknowledge early", WHOLE_WORKER, "lost"),
+        ("tell before commit", WHOLE_WORKER, "status_lies"),
+        ("ignore the ledger", DONE, "duplicated"),
+        ("commit the ledger apart", UNDONE, "duplicated"),
+    ],
+)
+def test_a_planted_defect_is_caught(
+    storm: Storm, defect: str, death: Death, violation: str
+) -> None:
+    """One death at the right point is enough."""
+    assert violation in violations_after(storm, defect, death)
+
+
+@pytest.mark.parametrize("death", [WHOLE_WORKER, UNDONE, DONE])
+def test_the_same_death_without_a_defect_is_none(storm: Storm, death: Death) -> None:
+    """What the defects are caught by is their own doing."""
+    assert set() == violations_after(storm, "none", death)
+
+
+def violations_after(storm: Storm, defect: str, death: Death) -> set[str]:
+    """Let one process die in the middle of a few jobs; return what the oracle finds then and later."""
+    storm.env[MUTANT] = defect
+    storm.load.start(seed=9, jobs=30, rate=1000, bad_share=0)
+    storm.load.wait()
+    storm.points.arm(*death)
+    storm.add_worker()
+    wait_for(storm.points.kills, PATIENCE_SECONDS, "a process to die")
+    # What is under way now is not lost; what is told now has to be true already.
+    lies = {"status_lies"} if storm.judge().status_lies else set()
+    storm.replace_dead(workers=1)
+    storm.drain()
+    return lies | set(storm.judge(excuse_unseen=True).violations())

@@ -1,0 +1,28 @@
+"""Workers that are asked to stop under load give back what they have not done."""
+
+import os
+import signal
+from pathlib import Path
+
+from tests.faults.storm import PATIENCE_SECONDS, Storm
+from tests.waiting import wait_for
+
+
+def test_rolling_restarts_lose_nothing(worker_env: dict[str, str], tmp_path: Path) -> None:
+    """One worker after the other ends by SIGTERM at full load, and its successor takes over.
+
+    Reservations outlive the test by far here, so whatever a worker keeps is missed.
+    """
+    with Storm(tmp_path, worker_env) as storm:
+        storm.start(seed=8, rate=200)
+
+        for worker in list(storm.workers):
+            os.kill(worker.pid, signal.SIGTERM)
+            wait_for(lambda: worker.returncode is not None, PATIENCE_SECONDS, "its end")  # noqa: B023
+            assert 0 == worker.returncode, worker.log[-2000:]
+            storm.replace_dead()
+            storm.advance(50)
+
+        storm.finish().assert_clean()
+        assert 4 == len(storm.workers)
+        assert 0 == storm.lost_children()
