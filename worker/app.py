@@ -72,10 +72,7 @@ def _batching(settings: Settings, kinds: dict[str, Kind[Any]]) -> Batching:
         )
         for name, kind in kinds.items()
     }
-    seconds = {
-        name: settings.batch_seconds if kind.limits.jobs > 1 else settings.long_job_seconds
-        for name, kind in kinds.items()
-    }
+    seconds = {name: _seconds(settings, kind) for name, kind in kinds.items()}
     return Batching(
         bounds=bounds | {RAW: most},
         seconds=seconds | {RAW: settings.batch_seconds},
@@ -83,6 +80,11 @@ def _batching(settings: Settings, kinds: dict[str, Kind[Any]]) -> Batching:
         busy_hold_seconds=settings.busy_hold_seconds,
         parked_jobs=settings.prefetch_jobs,
     )
+
+
+def _seconds(settings: Settings, kind: Kind[Any]) -> float:
+    ceiling = settings.batch_seconds if kind.limits.jobs > 1 else settings.long_job_seconds
+    return min(ceiling, kind.limits.seconds)
 
 
 def _task_of(kind: Kind[Any]) -> Task:

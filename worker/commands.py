@@ -2,11 +2,11 @@
 
 import click
 
-from celeriac.contract import QUEUES
 from postgres.holds import held_jobs, held_targets, hold, release
 from postgres.migrate import migrate as apply_migrations
 from postgres.pool import Pool, PoolLimits
 from postgres.transaction import transaction
+from worker.kinds import load_kinds, queues_of
 from worker.lifecycle import settings_of_this_process
 from worker.redeliver import redeliver
 
@@ -61,12 +61,11 @@ def resume_target(name: str) -> None:
     with transaction(pool) as cursor:
         released = release(name, cursor)
     settings = settings_of_this_process()
+    queues, url = queues_of(load_kinds(settings.kinds)), settings.broker_url.get_secret_value()
     count = 0
     with transaction(pool) as cursor:
         for page in held_jobs(name, cursor):
-            count += redeliver(
-                page, QUEUES, settings.broker_url.get_secret_value(), settings.key_prefix
-            )
+            count += redeliver(page, queues, url, settings.key_prefix)
     was = "resumed" if released else "was not held"
     click.echo(f"target {name} {was}; {count} jobs were enqueued again")
 

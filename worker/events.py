@@ -28,14 +28,14 @@ def batch_settled(*, task: str, jobs: int, rows: int, seconds: float) -> None:
     _log.info("batch settled", task=task, jobs=jobs, rows=rows, seconds=round(seconds, 3))
 
 
-def job_buried(*, job: str, task: str, reason: str) -> None:
+def job_buried(*, job: str, reason: str) -> None:
     """A job can never succeed; it is kept in the ledger with its payload."""
-    _log.warning("job buried", job=job, task=task, reason=reason)
+    _log.warning("job buried", job=job, reason=reason)
 
 
-def job_conflicted(*, job: str, task: str) -> None:
+def job_conflicted(*, job: str) -> None:
     """An id came again with another payload, which was buried under an id of its own."""
-    _log.warning("job buried as a conflict of ids", job=job, task=task)
+    _log.warning("job buried as a conflict of ids", job=job)
 
 
 def target_held(*, target: str, jobs: int, reason: str) -> None:

@@ -24,9 +24,9 @@ def load_kinds(names: Iterable[str]) -> dict[str, Kind[Any]]:
     return kinds
 
 
-def queues_of(kinds: Mapping[str, Kind[Any]]) -> dict[str, Kind[Any]]:
-    """Return the kinds by the queue they are consumed from."""
-    return {kind.queue: kind for kind in kinds.values()}
+def queues_of(kinds: Mapping[str, Kind[Any]]) -> dict[str, str]:
+    """Return, by task name, the queue that each kind is consumed from."""
+    return {name: kind.queue for name, kind in kinds.items()}
 
 
 def _import(name: str) -> Kind[Any]:

@@ -20,9 +20,11 @@ _STATUS = {
     Fate.COMMITTED: states.SUCCESS,
     Fate.DEAD: states.FAILURE,
     Fate.CANCELLED: states.REVOKED,
+    # Celery's nearest word: it is not over, and it does not run now.
+    Fate.HELD: states.RETRY,
 }
 #: What ``AsyncResult.get()`` raises at the producer, by class name in ``celeriac.errors``.
-_EXCEPTIONS = {Fate.DEAD: "JobFailed", Fate.CANCELLED: "JobCancelled"}
+_EXCEPTIONS = {Fate.DEAD: "JobFailed", Fate.CANCELLED: "JobCancelled", Fate.HELD: "JobHeld"}
 
 
 class ResultsNotStored(Exception):
@@ -80,14 +82,13 @@ def _announce(request: Settled, settlement: Settlement, seconds: float) -> None:
             result = json.dumps(settlement.result)
             request.send_event("task-succeeded", result=result, runtime=seconds)
         case Fate.DEAD:
-            events.job_buried(job=request.id, task="", reason=settlement.error or "")
+            events.job_buried(job=request.id, reason=settlement.error or "")
             request.send_event("task-failed", exception=settlement.error, traceback="")
         case Fate.CANCELLED:
             expired = (settlement.error or "").startswith("expired")
             request.send_event("task-revoked", terminated=False, signum=None, expired=expired)
         case Fate.HELD:
-            # Flower's nearest word: it is not over, and it does not run now.
             request.send_event("task-retried", exception=f"held: {settlement.error}", traceback="")
         case Fate.CONFLICT:
             # Silent for Flower: the id belongs to the first job, which stays what it is.
-            events.job_conflicted(job=request.id, task="")
+            events.job_conflicted(job=request.id)

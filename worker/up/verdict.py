@@ -44,8 +44,9 @@ def mistakes(found: Findings) -> list[str]:
             f"{counts.quarantined:,} rows are in quarantine instead of {BAD_ROWS}",
         ),
         (
-            found.table_rows == GOOD_ROWS,
-            f"public.flights holds {found.table_rows:,} rows instead of {GOOD_ROWS:,}",
+            # More are welcome: whoever tried the examples has added some.
+            found.table_rows >= GOOD_ROWS,
+            f"public.flights holds {found.table_rows:,} rows, fewer than {GOOD_ROWS:,}",
         ),
     )
     return [sentence for holds, sentence in checks if not holds]
