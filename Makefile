@@ -38,7 +38,7 @@ clean: ## delete .venv, caches and the demo's data, also where `up` keeps it for
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/runs: requirements.txt client/pyproject.toml | $(VENV)/made
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/tested: requirements-dev.txt $(VENV)/runs

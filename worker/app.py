@@ -6,7 +6,7 @@ from celery import Celery, Task
 
 from config import Settings
 from tasks.kind import Kind
-from worker import lifecycle
+from worker import lifecycle, revoke
 from worker.accumulate import Bounds
 from worker.kinds import load_kinds
 from worker.transport import broker_settings
@@ -21,6 +21,7 @@ def make_app(settings: Settings) -> Celery:
     app.batching = _batching(settings, kinds)
     for kind in kinds.values():
         app.register_task(_task_of(kind))
+    revoke.register()
     lifecycle.connect(app, settings, kinds)
     return app
 

@@ -7,6 +7,7 @@ task it does not know; on Redis both delete them.
 from collections.abc import Callable
 from typing import Any
 
+from celery.bootsteps import RUN
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.message import Message
@@ -17,6 +18,8 @@ from worker.request import RawMessage
 
 _log = get_logger(__name__)
 
+_FLUSH_SECONDS = 0.05
+
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     """A consumer that loses no message and hands jobs over in batches."""
@@ -25,6 +28,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         # Neither is of use to batches, and both scan for other workers at start
         # and leave keys behind in Redis.
         quiet = {"without_gossip": True, "without_mingle": True}
+        self._flush_is_due = False
         super().__init__(*args, worker_options=dict(worker_options or {}, **quiet), **kwargs)
         self.dispatcher = Dispatcher(self)
 
@@ -34,8 +38,30 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             self.event_dispatcher.buffer_limit = self.app.conf.celeriac_event_buffer
         super().update_strategies()
 
+    def on_send_event_buffered(self) -> None:
+        """Send events a few times a second, not at every tick of the loop.
+
+        Each sending is a round trip, whatever it carries, and nobody watches
+        Flower more closely than that.
+        """
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self.timer.call_after(_FLUSH_SECONDS, self.flush_events)
+
+    def flush_events(self) -> None:
+        """Send the events that were gathered."""
+        self._flush_is_due = False
+        self._flush_events()
+
+    def flush_events_if_stopping(self) -> None:
+        """Send them now if the loop ticks no more: what is settled last has to be told too."""
+        if self.blueprint.state != RUN:
+            self.flush_events()
+
     def on_close(self) -> None:
         """Forget what waits: the broker delivers it again, under new tags."""
+        # Timers of the old connection may have been cancelled with it.
+        self._flush_is_due = False
         self.dispatcher.drop_waiting()
         super().on_close()
 

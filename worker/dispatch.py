@@ -143,6 +143,7 @@ class Dispatcher:
         task = decided[0][0].delivery.task
         events.batch_settled(task=task, jobs=len(decided), rows=rows, seconds=seconds)
         _report_holds(decided)
+        self._consumer.flush_events_if_stopping()
 
     def _wait_for_database(self, undone: _Pairs, generation: int) -> None:
         """Put the jobs back in front and give PostgreSQL time; nothing is counted."""

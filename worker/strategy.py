@@ -5,12 +5,16 @@
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC
 from typing import Any
 
 from celery import Celery, Task
 from celery.exceptions import InvalidTaskError
+from celery.utils.time import maybe_iso8601, maybe_make_aware, timezone
 from celery.worker import state
 from celery.worker.strategy import default
+from kombu.asynchronous.timer import to_timestamp
 from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.message import Message
 
@@ -49,6 +53,7 @@ def strategy(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
     def on_message(message: Message, body: Any, *rest: Any) -> Any:
         try:
             _refuse_id(message.headers if body is None else body)
+            _refuse_eta((message.headers if body is None else body).get("eta"))
             _describe(message, body, task.kind)
             return receive(message, body, *rest)
         except _REFUSED_BY_CELERY:
@@ -73,6 +78,17 @@ def _refuse_id(fields: Mapping[str, Any]) -> None:
     """Refuse an id that is no text: everything after Celery relies on it."""
     if not is_text(fields.get("id")):
         raise InvalidTaskError(f"id must be text, got {fields.get('id')!r}")
+
+
+def _refuse_eta(eta: object) -> None:
+    """Refuse a time that no clock reaches: Celery would delete its message."""
+    if isinstance(eta, str):
+        with suppress(ValueError):  # no time at all: Celery says so itself
+            when = maybe_iso8601(eta)
+            try:
+                to_timestamp(timezone.to_system(maybe_make_aware(when, UTC)))
+            except OverflowError as error:
+                raise InvalidTaskError(f"eta {eta!r} cannot be waited for: {error}") from error
 
 
 def _describe(message: Message, body: Any, kind: Kind[Any]) -> None:

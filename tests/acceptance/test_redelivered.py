@@ -49,7 +49,7 @@ def test_ended_otherwise_twice(
 
 
 def test_committed_then_revoked(site: Site, worker: Worker) -> None:
-    """A committed job that is revoked and delivered again keeps its SUCCESS."""
+    """A committed job that is revoked, its result gone, is never shown as revoked."""
     raw = keep_message(site, "revoked-late", "alpha", [{"n": 3}])
     site.push(raw)
     wait_for(lambda: stored(site, "revoked-late"), what="the result")
@@ -58,6 +58,7 @@ def test_committed_then_revoked(site: Site, worker: Worker) -> None:
     site.stock.control.revoke("revoked-late")
     inspect = site.stock.control.inspect([worker.name], limit=1)
     wait_for(lambda: "revoked-late" in str(inspect.revoked()), what="the revocation")
+    assert stored(site, "revoked-late") is None
 
     site.push(raw)
 

@@ -84,6 +84,19 @@ def test_revoked_while_it_waits(site: Site, worker: Worker) -> None:
     assert {"waiting": "cancelled"} == site.states("waiting")
 
 
+def test_terminated_while_it_runs(site: Site) -> None:
+    """A running job that is terminated has no effect; it ends as revoked."""
+    with site.closed_gate():
+        unwanted = site.send("endless", "gate", [{"n": NEVER}])
+        site.wait_for_the_gate()
+        site.stock.control.revoke("endless", terminate=True)
+
+        with pytest.raises(Exception, match="revoked"):
+            unwanted.get(timeout=15)
+    assert {"endless": "cancelled"} == site.states("endless")
+    assert [] == site.query("SELECT 1 FROM shop.gate WHERE n = %s", (NEVER,))
+
+
 def test_link_buries_the_job(site: Site) -> None:
     """A job with a success callback is refused as a whole, and its producer is told why."""
     result = ingest(site, "with-link").apply_async(link=ingest(site, "linked"))

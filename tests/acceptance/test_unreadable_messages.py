@@ -48,6 +48,10 @@ READABLE = {
     "unknown task": (message("m10", headers={"task": "shop.sell", "id": "m10"}), "unknown task"),
     "no headers": (message("m11", headers={}), "no Celery task"),
     "eta is no time": (message("m12", headers={"task": TASK, "id": "m12", "eta": "soon"}), ""),
+    "eta is after all time": (
+        message("m16", headers={"task": TASK, "id": "m16", "eta": "9999-12-31T23:59:59-14:00"}),
+        "cannot be waited for",
+    ),
     "expires is no time": (
         message("m13", headers={"task": TASK, "id": "m13", "expires": "never"}),
         "",

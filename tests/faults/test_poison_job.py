@@ -52,6 +52,4 @@ def test_poison_is_buried_alone(
 
 def send(producer: Celery, *, poison: bool) -> AsyncResult:
     """Enqueue as any application would."""
-    return producer.send_task(
-        TASK, kwargs={"poison": poison}, queue=QUEUE, ignore_result=False
-    )
+    return producer.send_task(TASK, kwargs={"poison": poison}, queue=QUEUE, ignore_result=False)
