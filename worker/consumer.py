@@ -13,6 +13,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.message import Message
 
 from worker.dispatch import Dispatcher
+from worker.envelope import UNREADABLE
 from worker.message import is_text
 from worker.request import RawMessage
 
@@ -70,6 +71,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         receive = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Message) -> Any:
+            if UNREADABLE in message.headers:
+                return self.bury(message, f"no message of Celery: {message.headers[UNREADABLE]}")
             task = message.headers.get("task", "")
             if isinstance(task, str):
                 return receive(message)

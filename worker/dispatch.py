@@ -22,7 +22,7 @@ from worker.parking import Parking
 from worker.process import run_batch
 from worker.request import RawMessage, Request
 from worker.retry import backoff_seconds
-from worker.settle import ResultsNotStored, settle
+from worker.settle import settle
 from worker.waiting import RAW, Batching, Waiting, lane_of_target
 
 if TYPE_CHECKING:
@@ -134,9 +134,9 @@ class Dispatcher:
         """Settle; the ledger remembers, so results that cannot be stored only delay the telling."""
         try:
             settle([(one.request, s) for one, s in decided], seconds, self._consumer.app)
-        except ResultsNotStored as error:
+        except Exception as error:  # noqa: BLE001 - the pool would swallow it, and the acks with it
             delay = _backoff(attempt)
-            events.results_delayed(jobs=len(decided), seconds=delay, reason=str(error))
+            events.settling_delayed(jobs=len(decided), seconds=delay, reason=repr(error))
             self._later(delay, self._settle, decided, seconds, attempt + 1)
             return
         rows = sum(one.rows for one, _ in decided)

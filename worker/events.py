@@ -69,10 +69,13 @@ def database_back(*, seconds: float) -> None:
     _log.info("PostgreSQL is back", after_seconds=round(seconds, 1))
 
 
-def results_delayed(*, jobs: int, seconds: float, reason: str) -> None:
-    """Results of committed jobs could not be stored yet; they are tried again."""
+def settling_delayed(*, jobs: int, seconds: float, reason: str) -> None:
+    """Jobs are committed, but their results could not be stored yet; it is tried again."""
     _log.warning(
-        "results not stored, trying again", jobs=jobs, again_in_seconds=seconds, reason=reason
+        "jobs not settled, trying again",
+        jobs=jobs,
+        again_in_seconds=round(seconds, 2),
+        reason=reason,
     )
 
 

@@ -6,6 +6,11 @@ module returns; nothing else in the worker knows how messages are reserved.
 
 from typing import Any
 
+from kombu.transport import TRANSPORT_ALIASES
+
+# By alias, because the URL of a socket names its transport, and nothing else may.
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "worker.envelope:Transport")
+
 
 def broker_settings(url: str, *, visibility_seconds: float, key_prefix: str) -> dict[str, Any]:
     """Return Celery's settings for the broker connection.

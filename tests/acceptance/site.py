@@ -44,7 +44,9 @@ class Site:
     @cached_property
     def stock(self) -> Celery:
         """A Celery application that knows nothing of ours, as producers have it."""
-        return Celery("stock", broker=self.broker_url, backend=self.result_url, set_as_current=False)
+        return Celery(
+            "stock", broker=self.broker_url, backend=self.result_url, set_as_current=False
+        )
 
     @cached_property
     def redis(self) -> Redis:
@@ -105,7 +107,9 @@ class Site:
 
     def wait_for_the_gate(self) -> None:
         """Wait until a child stands before the closed gate."""
-        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s"
+        waiting = (
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s"
+        )
         wait_for(lambda: self.query(waiting, (GATE,)), SECONDS, "a child at the gate")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.site import Site
 from tests.waiting import wait_for
-from tests.workers import ROOT, Worker
+from tests.workers import ROOT
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -45,7 +45,9 @@ class Flower:
 
 
 @pytest.fixture(scope="module")
-def flower(site: Site, worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flower]:
+def flower(
+    site: Site, worker: Worker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flower]:
     """Flower with our configuration, which has seen the module's worker."""
     port = free_port()
     log = tmp_path_factory.mktemp("flower") / "flower.log"

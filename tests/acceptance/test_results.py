@@ -41,7 +41,7 @@ def test_stock_result_of_a_buried_job(site: Site, worker: Worker) -> None:
     """AsyncResult.get() raises with the worker's words."""
     result = site.send("buried", "nowhere", ROWS)
 
-    with pytest.raises(JobFailed, match="^target 'nowhere' is not in the catalog"):
+    with pytest.raises(JobFailed, match=r"^target 'nowhere' is not in the catalog"):
         result.get(timeout=15)
 
     assert "FAILURE" == result.state

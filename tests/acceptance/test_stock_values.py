@@ -13,6 +13,7 @@ from tests.workers import Worker
 
 pytestmark = pytest.mark.usefixtures("worker")
 
+NAIVE = datetime(2024, 5, 1, 12, 30, 0, 1)  # noqa: DTZ001 - producers send such
 VALUES: list[tuple[str, Any, str | None]] = [
     ("day", date(2024, 2, 29), "2024-02-29"),
     ("at", datetime(2024, 5, 1, 12, 30, tzinfo=UTC), "2024-05-01 12:30:00+00"),
@@ -21,7 +22,7 @@ VALUES: list[tuple[str, Any, str | None]] = [
         datetime(2024, 5, 1, 12, 30, 0, 123456, tzinfo=timezone(timedelta(hours=2))),
         "2024-05-01 10:30:00.123456+00",
     ),
-    ("local", datetime(2024, 5, 1, 12, 30, 0, 1), "2024-05-01 12:30:00.000001"),
+    ("local", NAIVE, "2024-05-01 12:30:00.000001"),
     ("clock", time(23, 59, 59), "23:59:59"),
     ("amount", Decimal("12345678901234567.89"), "12345678901234567.89"),
     ("amount", Decimal("1.10"), "1.10"),

@@ -14,9 +14,16 @@ from tests.workers import Worker
 pytestmark = pytest.mark.usefixtures("worker")
 
 BODY = json.dumps([[], {"target": "alpha", "rows": [{"n": 1}]}, None])
+PROPERTIES = {
+    "body_encoding": "base64",
+    "delivery_info": {"exchange": "", "routing_key": TASK},
+    "delivery_tag": "tag",
+}
 
 
-def message(id_: str = "", *, text: str = BODY, without: str = "", **changes: Any) -> dict[str, Any]:
+def message(
+    id_: str = "", *, text: str = BODY, without: str = "", **changes: Any
+) -> dict[str, Any]:
     """Return a message as kombu's Redis transport pushes it, with something wrong in it."""
     headers = {"lang": "py", "task": TASK, "id": id_, "ignore_result": False}
     headers.pop(without, None)
@@ -25,11 +32,7 @@ def message(id_: str = "", *, text: str = BODY, without: str = "", **changes: An
         "content-encoding": "utf-8",
         "content-type": "application/json",
         "headers": headers,
-        "properties": {
-            "body_encoding": "base64",
-            "delivery_info": {"exchange": "", "routing_key": TASK},
-            "delivery_tag": str(uuid4()),
-        },
+        "properties": PROPERTIES | {"delivery_tag": str(uuid4())},
         **changes,
     }
 
@@ -43,7 +46,7 @@ READABLE = {
     "arguments are no list": (message("m6", text='["ab", {}, null]'), "body must be"),
     "no id": (message("m7", without="id"), "id must be text"),
     "id is a number": (message("m8", headers={"task": TASK, "id": 5}), "id must be text"),
-    "id cannot be stored": (message("lone \ud800"), "id must be text"),
+    "id cannot be stored": (message("lone \ud800"), "no message of Celery"),
     "no task": (message("m9", without="task"), "no Celery task"),
     "unknown task": (message("m10", headers={"task": "shop.sell", "id": "m10"}), "unknown task"),
     "no headers": (message("m11", headers={}), "no Celery task"),
@@ -58,27 +61,52 @@ READABLE = {
     ),
     "expires is a list": (message("m14", headers={"task": TASK, "id": "m14", "expires": []}), ""),
     "task is a list": (message("m15", headers={"task": [], "id": "m15"}), ""),
+    "body is no base64": (message("m20", body="%%% no base64 %%%"), "cannot be decoded"),
+    "body is not text": (message("m21", body="/w=="), "cannot be decoded"),
+    "not compressed": (
+        message("m23", headers={"task": TASK, "id": "m23", "compression": "zlib"}),
+        "cannot be decoded",
+    ),
 }
-BADLY_ENCODED = {
-    "body is no base64": message("m20", **{"body": "%%% no base64 %%%"}),
-    "body is not text": message("m21", **{"body": "/w=="}),
+NO_MESSAGES = {
+    "no JSON": "this is no JSON",
+    "bytes": b"\x80\x04\xff\x00",
+    "nothing": b"",
+    "a list": [],
+    "a number": 5,
+    "an empty object": {},
+    "no properties": {"body": "", "headers": {}},
+    "half of base64": message("m30", body="YWJ"),
+    "unknown encoding": message("m31", properties=PROPERTIES | {"body_encoding": "base32"}),
+    "no delivery tag": message("m32", properties={"delivery_info": {}}),
+    "headers are no object": message("m33", headers=[1]),
+    "properties are no object": message("m34", properties=[1]),
+    "body is an object": message("m35", body={"a": 1}),
+    "deep": "[" * 100_000,
 }
-CASES = READABLE | {name: (given, "cannot be decoded") for name, given in BADLY_ENCODED.items()}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", READABLE)
 def test_message_that_is_no_job_is_buried(site: Site, worker: Worker, case: str) -> None:
     """A message that Celery would delete is dead in the ledger, with words, and kept whole."""
-    given, words = CASES[case]
+    given, words = READABLE[case]
 
     assert words in bury(site, worker, given)
+
+
+@pytest.mark.parametrize("case", NO_MESSAGES)
+def test_what_is_no_message_is_buried(site: Site, worker: Worker, case: str) -> None:
+    """Even what kombu cannot take apart is dead in the ledger, and kept; the next job commits."""
+    assert bury(site, worker, NO_MESSAGES[case]).startswith("no message of Celery: ")
 
 
 def test_unknown_task_fails_at_its_producer(site: Site) -> None:
     """A stock producer of a task that nobody knows gets the worker's words."""
     result = site.send_task("shop.unknown", kwargs={"a": 1})
 
-    with pytest.raises(Exception, match="unknown task 'shop.unknown'; known are: .*celeriac.ingest"):
+    with pytest.raises(
+        Exception, match=r"unknown task 'shop.unknown'; known are: .*celeriac.ingest"
+    ):
         result.get(timeout=15)
 
 

@@ -1,4 +1,7 @@
-"""A kind whose poison ends the process that runs it: ``CELERIAC_KINDS=tests.faults.killer_kind:KILLER``."""
+"""A kind whose poison ends the process that runs it.
+
+``CELERIAC_KINDS=tests.faults.killer_kind:KILLER``
+"""
 
 import os
 import signal

@@ -15,7 +15,6 @@ import celery.platforms
 
 import tasks.isolate
 import worker.commit
-import worker.dispatch
 import worker.request
 import worker.settle
 from tests.faults.crash_points import FOLDER, ORPHANS_LIVE, CrashPoints, Point
@@ -82,18 +81,18 @@ def _watch_claims() -> None:
     worker.commit.claim = wrapper
 
 
-def _watch_arrivals() -> None:
-    add = worker.dispatch.Dispatcher.add
+def _watch_acknowledgements() -> None:
+    acknowledge = worker.request.Request.acknowledge
 
-    @wraps(add)
-    def wrapper(self: Any, request: Any, *rest: Any) -> None:
-        _points.note_received(request.id)
-        add(self, request, *rest)
+    @wraps(acknowledge)
+    def wrapper(self: Any) -> None:
+        _points.note_acknowledgement(self.id)
+        acknowledge(self)
 
-    worker.dispatch.Dispatcher.add = wrapper
+    worker.request.Request.acknowledge = wrapper
 
 
-_watch_arrivals()
+_watch_acknowledgements()
 _watch_claims()
 before(worker.commit, "claim", Point.DELIVERED)
 after(worker.commit, "claim", Point.CLAIMED)

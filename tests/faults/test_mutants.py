@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.crash_points import MUTANT, Point, Victim
-from tests.faults.storm import PATIENCE_SECONDS, Storm
+from tests.faults.crew import PATIENCE_SECONDS
+from tests.faults.storm import Storm
 from tests.waiting import wait_for
 
 #: A dead worker's jobs have come back by the time that its successor is up.
@@ -31,7 +32,7 @@ Death = tuple[Point, Victim]
 def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
     """Workers that a defect can be planted in."""
     with Storm(tmp_path, worker_env | INSTANT_RECOVERY) as storm:
-        storm.app = "tests.faults.mutants"
+        storm.crew.app = "tests.faults.mutants"
         yield storm
 
 
@@ -60,16 +61,16 @@ def test_the_same_death_without_a_defect_is_none(storm: Storm, death: Death) -> 
 
 
 def violations_after(storm: Storm, defect: str, death: Death) -> set[str]:
-    """Let one process die in the middle of a few jobs; return what the oracle finds then and later."""
-    storm.env[MUTANT] = defect
+    """Let a process die in the middle of a few jobs; return what the oracle finds."""
+    storm.crew.env[MUTANT] = defect
     storm.load.start(seed=9, jobs=30, rate=1000, bad_share=0)
     storm.load.wait()
     storm.points.arm(*death)
-    storm.add_worker()
+    storm.crew.add()
     wait_for(storm.points.kills, PATIENCE_SECONDS, "a process to die")
     # What is under way now is not lost; what is told now has to be true already.
     told = any("SUCCESS, the ledger says" in lie for lie in storm.judge().status_lies)
-    storm.replace_dead(workers=1)
+    storm.crew.replace_dead(workers=1)
     storm.drain()
-    found = set(storm.judge(excuse_unseen=True).violations())
+    found = set(storm.judge(excuse_broker=True).violations())
     return found | {"status_lies"} if told else found

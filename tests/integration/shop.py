@@ -16,10 +16,13 @@ def create_tables(database: str) -> None:
 
 def query(database: str, text: str, parameters: object = None) -> list[tuple[Any, ...]]:
     """Run a statement of the test's own, committed, and return its rows."""
-    with closing(psycopg2.connect(database)) as connection, connection:
-        with connection.cursor() as cursor:
-            cursor.execute(text, parameters)
-            return cursor.fetchall() if cursor.description else []
+    with (
+        closing(psycopg2.connect(database)) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(text, parameters)
+        return cursor.fetchall() if cursor.description else []
 
 
 def query_outside(database: str, text: str) -> None:

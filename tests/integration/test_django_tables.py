@@ -46,13 +46,18 @@ def child(database: str, tmp_path: Path) -> Iterator[Child]:
 
 
 def titles(child: Child) -> list[str]:
-    return [title for (title,) in query(child.pool.url, "SELECT title FROM library_book ORDER BY 1")]
+    return [
+        title for (title,) in query(child.pool.url, "SELECT title FROM library_book ORDER BY 1")
+    ]
 
 
 def test_django_defers_its_foreign_keys(child: Child) -> None:
     """The constraint under test is what Django makes: checked at COMMIT only."""
-    found = query(child.pool.url, "SELECT condeferred FROM pg_constraint WHERE contype = 'f'"
-                  " AND conrelid = 'library_book'::regclass")
+    found = query(
+        child.pool.url,
+        "SELECT condeferred FROM pg_constraint WHERE contype = 'f'"
+        " AND conrelid = 'library_book'::regclass",
+    )
 
     assert [(True,)] == found
 

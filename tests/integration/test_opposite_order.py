@@ -6,20 +6,39 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from postgres.session import Session
 from tests.integration.batches import child_on, deliver, settle
 from tests.integration.shop import create_tables, query
 from worker.child import Child
 from worker.delivery import Delivery, Fate, Settlement
 
 REPEATS = 20
-JOBS = 40
+JOBS = 15
+#: Rows take their time, so that two batches surely meet in the middle.
+SLOW_ROWS = """
+CREATE FUNCTION shop.take_time() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(0.002);
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER slow BEFORE INSERT ON celeriac.job FOR EACH ROW EXECUTE FUNCTION shop.take_time();
+CREATE TRIGGER slow BEFORE INSERT ON shop.item FOR EACH ROW EXECUTE FUNCTION shop.take_time();
+CREATE TRIGGER slow BEFORE INSERT ON shop.customer FOR EACH ROW EXECUTE FUNCTION shop.take_time();
+"""
+#: Longer than PostgreSQL waits before it looks for a deadlock.
+PATIENT = Session(lock_seconds=5, statement_seconds=10)
 
 
 @pytest.fixture
 def children(database: str) -> Iterator[list[Child]]:
     """Two children, each with connections of its own; no deadlock happened when they close."""
     create_tables(database)
-    with child_on(database) as one, child_on(database) as other:
+    query(database, SLOW_ROWS)
+    with (
+        child_on(database, session=PATIENT) as one,
+        child_on(database, session=PATIENT) as other,
+    ):
         yield [one, other]
     name = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     assert [(0,)] == query(database, name)

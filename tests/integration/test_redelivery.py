@@ -102,12 +102,12 @@ def test_committed_is_never_buried(child: Child) -> None:
     assert (Fate.COMMITTED, WHOLE) == (again.fate, again.result)
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "later"])
-def test_same_id_other_payload(child: Child, together: bool) -> None:
+@pytest.mark.parametrize("when", ["in one batch", "later"])
+def test_same_id_other_payload(child: Child, when: str) -> None:
     """Another payload under a taken id is buried under an id of its own; the first stays."""
     first, other = deliver("j", "alpha", ROWS), deliver("j", "alpha", [{"n": 9}])
 
-    if together:
+    if when == "in one batch":
         settlements = attempt([first, other], child).settlements
     else:
         settlements = [attempt([job], child).settlements[0] for job in (first, other)]
@@ -127,7 +127,9 @@ def test_positional_is_the_same_payload(child: Child) -> None:
     """One payload, passed by name and by position, is one job and no conflict."""
     settle(child, deliver("j", "alpha", ROWS))
     by_name = deliver("j", "alpha", ROWS)
-    positional = by_name.body.replace(b"[[], {", b'[["alpha"], {').replace(b'"target": "alpha", ', b"")
+    positional = by_name.body.replace(b"[[], {", b'[["alpha"], {').replace(
+        b'"target": "alpha", ', b""
+    )
 
     again = attempt([type(by_name)("j", by_name.task, positional)], child).settlements[0]
 

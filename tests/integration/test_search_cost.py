@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from psycopg2.extensions import cursor as DriverCursor
+from psycopg2 import extensions
 
 from postgres.session import Session
 from tests.integration.batches import child_on, deliver, settle
@@ -18,7 +18,7 @@ STATEMENTS = 10
 ROWS = 1024
 
 
-class CountingCursor(DriverCursor):
+class CountingCursor(extensions.cursor):
     """The driver's cursor; counts what it was asked."""
 
     statements = 0

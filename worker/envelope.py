@@ -1,0 +1,94 @@
+"""Let nothing reach kombu that it cannot take apart: it would lose it, and the worker with it.
+
+Anybody can push anything to a Redis list. What is no message of kombu's form
+is put, whole, into one that says so; the consumer then buries it.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+from uuid import uuid4
+
+import msgspec
+from kombu.transport import redis
+
+#: Header of a message that we made of something else; its text says what was wrong.
+UNREADABLE = "celeriac-unreadable"
+
+
+class _DeliveryInfo(msgspec.Struct):
+    exchange: str
+    routing_key: str
+
+
+class _Properties(msgspec.Struct):
+    delivery_tag: str
+    delivery_info: _DeliveryInfo
+    body_encoding: Literal["base64"] | None = None
+
+
+class _Envelope(msgspec.Struct, rename="kebab"):
+    """What kombu relies on before anybody can catch its errors."""
+
+    properties: _Properties
+    headers: dict[str, msgspec.Raw] | None = None
+    body: str | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+def readable(raw: bytes, queue: str) -> bytes:
+    """Return the message as it came if kombu can take it apart, else one that holds it."""
+    try:
+        found = _envelope.decode(raw)
+        if found.properties.body_encoding and found.body:
+            binascii.a2b_base64(found.body)
+    except (ValueError, RecursionError) as error:
+        return _wrap(raw, queue, str(error))
+    return raw
+
+
+def _wrap(raw: bytes, queue: str, reason: str) -> bytes:
+    message = {
+        "body": base64.b64encode(raw).decode("ascii"),
+        "content-type": "application/data",
+        "content-encoding": "binary",
+        "headers": {UNREADABLE: reason},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "delivery_tag": str(uuid4()),
+        },
+    }
+    return json.dumps(message).encode("ascii")
+
+
+class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
+    """kombu's channel; what it pops is readable."""
+
+    def _create_client(self, *args: Any, **kwargs: Any) -> Any:
+        client = super()._create_client(*args, **kwargs)
+        client.parse_response = partial(self._parse, client.parse_response)
+        return client
+
+    def _parse(
+        self, parse: Callable[..., Any], connection: Any, command: str, **options: Any
+    ) -> Any:
+        answer = parse(connection, command, **options)
+        if command != "BRPOP" or not answer:
+            return answer
+        key, raw = answer
+        queue = key.decode("utf-8").rsplit(self.sep, 1)[0]
+        return key, readable(raw, queue)
+
+
+class Transport(redis.Transport):  # type: ignore[misc]  # kombu has no types
+    """kombu's Redis transport over readable messages."""
+
+    Channel = Channel
