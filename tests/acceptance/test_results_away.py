@@ -33,7 +33,7 @@ def test_results_come_when_the_store_is_back(
 
     told = [site.send(f"while-{n}", "alpha", [{"n": n}]) for n in range(5)]
     wait_for(lambda: len(site.states(*(f"while-{n}" for n in range(5)))) == 5, 15, "them to commit")
-    wait_for(lambda: "results not stored" in worker.log, 15, "the worker to say so")
+    wait_for(lambda: "jobs not settled" in worker.log, 15, "the worker to say so")
 
     assert 5 == site.unsettled()
     results.heal()
