@@ -5,6 +5,7 @@ import re
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from random import Random
 
 import psutil
 
@@ -63,6 +64,16 @@ class Crew:
         wait_for(lambda: not any(one.is_running for one in running), PATIENCE_SECONDS, "their end")
         wait_for(lambda: not self.processes(), PATIENCE_SECONDS, "the last child to end")
         assert [0] * len(running) == [worker.returncode for worker in running]
+
+    def kill_any(self, random: Random) -> None:
+        """Kill a child, or else a main process, whose children the kernel ends."""
+        worker = random.choice(self.living())
+        children = worker.children()
+        if children and random.random() < 0.75:
+            with suppress(ProcessLookupError):
+                os.kill(random.choice(children), signal.SIGKILL)
+        else:
+            worker.kill(children=False)
 
     def kill(self) -> None:
         """End whatever is left."""
