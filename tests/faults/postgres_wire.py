@@ -71,8 +71,9 @@ class Conversation:
             chunk = self._negotiate()
         if self.opaque:
             return False
-        # A list: every message has to be read, also those after a COMMIT.
-        return any([_is_commit(kind, tail) for kind, tail in self._client.feed(chunk)])
+        # Every message has to be read, also those after a COMMIT.
+        commits = [_is_commit(kind, tail) for kind, tail in self._client.feed(chunk)]
+        return any(commits)
 
     def server_sends(self, chunk: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the messages that ``chunk`` completes; read the iterator to its end."""

@@ -70,7 +70,7 @@ def _send(job: SentJob, app: Celery, history: History) -> Outcome:
             ignore_result=not job.wants_result,
             retry=False,
         )
-    except Exception as error:  # kombu, redis and Celery each have their own; all mean: no answer
+    except Exception as error:  # noqa: BLE001 - whatever it is, it means: no answer
         history.indeterminate(job.id, repr(error))
         time.sleep(_REST_SECONDS)
         return Outcome.INDETERMINATE

@@ -84,7 +84,8 @@ class AtomicityWatch:
         """Raise if part of a job was ever seen, or if nothing was watched at all."""
         if self.broken:
             raise AssertionError("the atomicity watch broke") from self.broken
-        assert self.polls and self.looks, f"watched nothing: {self.polls} polls, no job seen"
+        assert self.polls, "watched nothing: no poll"
+        assert self.looks, f"watched nothing: {self.polls} polls, no job seen"
         shown = "\n  ".join(self.torn[:5])
         assert not self._found, f"{len(self._found)} jobs were seen in part\n  {shown}"
 

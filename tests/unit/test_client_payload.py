@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import pandas
+import pandas as pd
 import pytest
 
 from celeriac import BadPayload, BadSetting, CeleriacError, Client
@@ -38,7 +38,7 @@ def deep(levels: int) -> list[Any]:
         ([{"a": 1}, {"b": object()}], "row 2, column 'b' cannot be written as JSON, got <object"),
         ([{"a": deep(100_000)}], "row 1, column 'a' cannot be written as JSON"),
         ([{"a": 10**5_000}], "row 1, column 'a' cannot be written as JSON"),
-        ([{"a": pandas.NaT}], "row 1, column 'a' cannot be written as JSON, got NaT: not a time"),
+        ([{"a": pd.NaT}], "row 1, column 'a' cannot be written as JSON, got NaT: not a time"),
         ([{"a": {"__type__": "x", "__value__": 1}}], "row 1, column 'a' must not be an object of"),
         ([{"__type__": "x", "__value__": 1}], "row 1 must not be an object of '__type__'"),
         ([{"a": "x" * MAX_BODY_BYTES}], "body must be at most 8388608 bytes, got 8388"),
