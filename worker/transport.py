@@ -9,7 +9,7 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES
 
 # By alias, because the URL of a socket names its transport, and nothing else may.
-TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "worker.envelope:Transport")
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "worker.reserve:Transport")
 
 
 def broker_settings(url: str, *, visibility_seconds: float, key_prefix: str) -> dict[str, Any]:

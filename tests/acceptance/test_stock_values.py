@@ -13,7 +13,7 @@ from tests.workers import Worker
 
 pytestmark = pytest.mark.usefixtures("worker")
 
-NAIVE = datetime(2024, 5, 1, 12, 30, 0, 1)  # noqa: DTZ001 - producers send such
+NAIVE = datetime(2024, 5, 1, 12, 30, 0, 1)
 VALUES: list[tuple[str, Any, str | None]] = [
     ("day", date(2024, 2, 29), "2024-02-29"),
     ("at", datetime(2024, 5, 1, 12, 30, tzinfo=UTC), "2024-05-01 12:30:00+00"),

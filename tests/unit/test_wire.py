@@ -47,7 +47,7 @@ def meant(value: Any) -> Any:
 
 
 VALUES = [
-    datetime(2024, 2, 29, 12, 30, 15, 123456),  # noqa: DTZ001 - a naive one is the case
+    datetime(2024, 2, 29, 12, 30, 15, 123456),
     datetime(2024, 2, 29, 12, 30, tzinfo=UTC),
     datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=-11, minutes=-30))),
     date(2024, 2, 29),
