@@ -90,12 +90,12 @@ class Storm:
         wait_for(lambda: len(self.points.kills()) >= goal, PATIENCE_SECONDS, f"kill at {point}")
         self.advance()
 
-    def finish(self, *, excuse_broker: bool = False) -> Verdict:
+    def finish(self) -> Verdict:
         """Stop the load, let all that is left be done, judge, and stop the workers."""
         self.load.stop()
         self.points.disarm()
         self.drain()
-        verdict = self.judge(excuse_broker=excuse_broker)
+        verdict = self.judge()
         self.crew.stop()
         wait_for(lambda: not self.execute(_CONNECTED)[0][0], 10, "all connections to be closed")
         self.watch.assert_clean()
@@ -112,18 +112,9 @@ class Storm:
                 error.add_note(f"{worker.name}: {worker.children()}\n{worker.log[-1500:]}")
             raise
 
-    def judge(self, *, excuse_broker: bool = False) -> Verdict:
-        """Compare what was sent with what is there.
-
-        The stock transport takes a message out of its queue before it writes down
-        who has it: one that is under way to a main process when that dies is gone.
-        ``excuse_broker`` forgives that loss: of jobs that no worker ever acknowledged.
-        """
-        verdict = check(self.load.history, self.database_url, self.result_url, self.broker_url)
-        if excuse_broker:
-            let_go = self.points.acknowledged()
-            verdict.lost = [(job, row) for job, row in verdict.lost if job in let_go]
-        return verdict
+    def judge(self) -> Verdict:
+        """Compare what was sent with what is there."""
+        return check(self.load.history, self.database_url, self.result_url, self.broker_url)
 
     def _left(self) -> tuple[int, int]:
         with redis_client(self.broker_url) as broker:

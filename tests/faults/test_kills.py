@@ -117,7 +117,7 @@ def test_whole_workers_killed(storm: Storm, times: int) -> None:
         storm.kill_at(point, victim)
         storm.crew.replace_dead(workers=3)
 
-    storm.finish(excuse_broker=True).assert_clean()
+    storm.finish().assert_clean()
     assert times == len(storm.points.kills())
     assert times <= storm.crew.killed_workers()
     assert times // 2 <= storm.points.repeated_claims()
@@ -136,7 +136,7 @@ def test_processes_killed_at_any_time(storm: Storm, times: int) -> None:
         storm.crew.kill_any(random)
         storm.crew.replace_dead()
 
-    storm.finish(excuse_broker=True).assert_clean()
+    storm.finish().assert_clean()
     seen = len(storm.crew.killed_children()) + storm.crew.killed_workers()
     # A worker that died soon after its child told nobody of it.
     assert times // 2 <= seen

@@ -72,5 +72,5 @@ def violations_after(storm: Storm, defect: str, death: Death) -> set[str]:
     told = any("SUCCESS, the ledger says" in lie for lie in storm.judge().status_lies)
     storm.crew.replace_dead(workers=1)
     storm.drain()
-    found = set(storm.judge(excuse_broker=True).violations())
+    found = set(storm.judge().violations())
     return found | {"status_lies"} if told else found
