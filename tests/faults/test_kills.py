@@ -15,11 +15,10 @@ from tests.waiting import wait_for
 from worker.embedded import EmbeddedPostgres
 
 #: How often a fault strikes: in the ordinary run of the tests, and in a long storm.
-TIMES = [
-    pytest.param(20, id="sample"),
-    pytest.param(100, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800))),
-]
-strikes = pytest.mark.parametrize("times", TIMES)
+STORM = pytest.param(100, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800)))
+strikes = pytest.mark.parametrize("times", [pytest.param(20, id="sample"), STORM])
+#: Where the sample repeats in other words what another test does twenty times.
+a_few_strikes = pytest.mark.parametrize("times", [pytest.param(8, id="sample"), STORM])
 
 CHILD_POINTS = (Point.DELIVERED, Point.CLAIMED, Point.ROWS_WRITTEN)
 MAIN_POINTS = (Point.ANSWERED, Point.RESULTS_STORED, Point.ANNOUNCED, Point.ACKNOWLEDGED)
@@ -71,7 +70,7 @@ def test_children_killed_after_commit(storm: Storm, times: int) -> None:
     assert times <= storm.points.known_claims()
 
 
-@strikes
+@a_few_strikes
 def test_children_killed_on_the_way(storm: Storm, times: int) -> None:
     """A death before the claim, after it or after the rows leaves nothing behind."""
     storm.start(seed=3)
@@ -124,7 +123,7 @@ def test_whole_workers_killed(storm: Storm, times: int) -> None:
     assert 0 < storm.points.known_claims()
 
 
-@strikes
+@a_few_strikes
 def test_processes_killed_at_any_time(storm: Storm, times: int) -> None:
     """Idle or busy, child or main process: the promises hold."""
     random = Random(6)

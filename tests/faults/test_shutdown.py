@@ -10,10 +10,8 @@ from tests.waiting import wait_for
 
 
 def test_rolling_restarts_lose_nothing(worker_env: dict[str, str], tmp_path: Path) -> None:
-    """One worker after the other ends by SIGTERM at full load, and its successor takes over.
-
-    Reservations outlive the test by far here, so whatever a worker keeps is missed.
-    """
+    """One worker after the other ends by SIGTERM at full load, and its successor takes over."""
+    # Reservations outlive the test by far here, so whatever a worker keeps is missed.
     with Storm(tmp_path, worker_env) as storm:
         storm.start(seed=8, rate=60)
 

@@ -15,7 +15,7 @@ from celery import Celery
 from celery.backends.redis import RedisBackend
 from celery.worker import control
 from kombu.transport import TRANSPORT_ALIASES
-from kombu.transport.redis import Channel
+from kombu.transport.redis import Channel, MultiChannelPoller, QoS
 from psycopg2.pool import ThreadedConnectionPool
 
 from worker.envelope import Transport
@@ -54,8 +54,24 @@ def test_popped_messages_pass_parse_response() -> None:
     """kombu's Redis channel pops by client.parse_response, of a client that _create_client made."""
     assert "self.client.parse_response(" in inspect.getsource(Channel._brpop_read)
     assert "self._create_client(" in inspect.getsource(Channel.client.func)
-    assert "worker.envelope:Transport" == TRANSPORT_ALIASES["redis"]
+    assert "worker.reserve:Transport" == TRANSPORT_ALIASES["redis"]
     assert "redis" == Transport.driver_type
+
+
+def test_the_poller_starts_and_reads_by_the_two_functions_that_are_replaced() -> None:
+    """kombu asks a channel to start by _brpop_start, and to read by its handler for BRPOP."""
+    assert "channel._brpop_start()" in inspect.getsource(MultiChannelPoller._register_BRPOP)
+    assert "'BRPOP': self._brpop_read" in inspect.getsource(Channel.__init__)
+    assert "self._brpop_read()" in inspect.getsource(Channel.close)
+
+
+def test_the_books_are_written_by_append_alone() -> None:
+    """kombu enters a delivered message by QoS.append, in the form that our script writes."""
+    source = inspect.getsource(QoS.append)
+    assert "zadd(self.unacked_index_key" in source
+    assert "hset(self.unacked_key, delivery_tag" in source
+    assert "dumps([message._raw, EX, RK])" in source
+    assert "M, EX, RK = loads(" in inspect.getsource(QoS.restore_by_tag)
 
 
 def test_pool_keeps_idle_connections(database: str) -> None:
