@@ -55,7 +55,7 @@ def store_results(pairs: Sequence[tuple[Settled, Settlement]], app: Celery) -> N
             for request, settlement in wanted:
                 key = backend.get_key_for_task(request.id)
                 value = backend.encode(_meta(request, settlement, app))
-                pipe.setex(key, backend.expires, value)
+                pipe.set(key, value, ex=backend.expires)
                 pipe.publish(key, value)
             pipe.execute()
     except (RedisError, OSError) as error:
