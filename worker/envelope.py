@@ -14,6 +14,8 @@ from uuid import uuid4
 
 import msgspec
 from kombu.transport import redis
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
 
 #: Header of a message that we made of something else; its text says what was wrong.
 UNREADABLE = "celeriac-unreadable"
@@ -49,12 +51,15 @@ def readable(raw: bytes, queue: str) -> bytes:
         found = _envelope.decode(raw)
         if found.properties.body_encoding and found.body:
             binascii.a2b_base64(found.body)
+        # kombu reads it again, by rules that differ in corners: numbers of 5,000 digits, say.
+        loads(bytes_to_str(raw))
     except (ValueError, RecursionError) as error:
-        return _wrap(raw, queue, str(error))
+        return wrap(raw, queue, str(error))
     return raw
 
 
-def _wrap(raw: bytes, queue: str, reason: str) -> bytes:
+def wrap(raw: bytes, queue: str, reason: str) -> bytes:
+    """Return a message that holds anything, whole, and says why."""
     message = {
         "body": base64.b64encode(raw).decode("ascii"),
         "content-type": "application/data",

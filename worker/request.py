@@ -104,7 +104,8 @@ class RawMessage:
 
     def acknowledge(self) -> None:
         """Tell the broker that the message is done with."""
-        self.message.ack_log_error(self.log, self.connection_errors)
+        if not self.message.acknowledged:
+            self.message.ack_log_error(self.log, self.connection_errors)
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's name
         """Tell Flower."""

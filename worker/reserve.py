@@ -40,6 +40,28 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
         else:
             super().append(message, delivery_tag)
 
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        """Give a message back to its queue, also one that cannot be read.
+
+        kombu would raise at it, here and at every start, and restore nothing
+        that stands behind it.
+        """
+        try:
+            super().restore_by_tag(tag, client=client, leftmost=leftmost)
+        except (ValueError, RecursionError) as error:
+            self._restore_wrapped(tag, str(error))
+
+    def _restore_wrapped(self, tag: str, reason: str) -> None:
+        with self.channel.conn_or_acquire() as client:
+            entry = client.hget(self.unacked_key, tag)
+            raw, _, place = (entry or b"")[1:-1].rpartition(b',"",')
+            queue = loads(bytes_to_str(place)) if place else ""
+            with client.pipeline() as pipe:
+                self._remove_from_indices(tag, pipe)
+                if queue:
+                    pipe.rpush(queue, envelope.wrap(raw, queue, reason))
+                pipe.execute()
+
     def strike(self, delivery_tag: str) -> None:
         """Take a message out of the books that is held there under another tag as well."""
         self._remove_from_indices(delivery_tag).execute()
@@ -114,9 +136,19 @@ class Channel(envelope.Channel):
         if not answer:
             self._is_idle = True
             raise Empty
-        for list_number, raw, in_books in answer:
-            self._deliver_reserved(raw, self._asked[list_number - 1], in_books=bool(in_books))
+        self._deliver_all(answer)
         return True
+
+    def _deliver_all(self, answer: list[tuple[int, bytes, bytes]]) -> None:
+        """Deliver every message of a slab, also after one that could not be delivered."""
+        first_error: Exception | None = None
+        for list_number, raw, tag in answer:
+            try:
+                self._deliver_reserved(raw, self._asked[list_number - 1], bytes_to_str(tag))
+            except Exception as error:  # noqa: BLE001 - raised below, when all had their turn
+                first_error = first_error or error
+        if first_error is not None:
+            raise first_error
 
     def _read_answer(self, **options: Any) -> Any:
         try:
@@ -126,17 +158,16 @@ class Channel(envelope.Channel):
             self.client.connection.disconnect()
             raise
 
-    def _deliver_reserved(self, raw: bytes, queue: str, *, in_books: bool) -> None:
+    def _deliver_reserved(self, raw: bytes, queue: str, tag: str) -> None:
         text = envelope.readable(raw, queue)
+        message = loads(bytes_to_str(text))
         self._queue_cycle.rotate(queue)
-        if text is raw and in_books:
-            message = loads(bytes_to_str(text))
-            self.qos.in_books.add(message["properties"]["delivery_tag"])
-            self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
-            return
-        self.connection._deliver(loads(bytes_to_str(text)), queue)  # noqa: SLF001 - the same
-        if in_books:
-            self.qos.strike(loads(bytes_to_str(raw))["properties"]["delivery_tag"])
+        if text is raw and tag:
+            self.qos.in_books.add(tag)
+        self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
+        if text is not raw and tag:
+            # Only now: its wrapping has an entry of its own.
+            self.qos.strike(tag)
 
 
 class Transport(envelope.Transport):

@@ -17,6 +17,13 @@ from worker.envelope import UNREADABLE
 
 QUEUE = Queue("celeriac.ingest", exchange="", routing_key="celeriac.ingest")
 BOOKS = "unacked"
+#: Messages that Lua reads and Python does not.
+POISON = [
+    b'{"properties": {"delivery_tag": "t"}, "note": "a\tb"}',
+    b'{"properties": {"delivery_tag": "u"}, "note": 0x10}',
+    b'{"properties": {"delivery_tag": "v", "delivery_info": {"exchange": "", "routing_key": "q"}},'
+    b' "headers": {"n": %b}}' % (b"9" * 5000),
+]
 
 
 @contextmanager
@@ -133,7 +140,7 @@ def test_closing_gives_back_what_was_not_acknowledged(broker_url: str, server: R
 
 def test_junk_is_delivered_in_a_wrapping(broker_url: str, server: Redis) -> None:
     """What kombu could not take apart arrives whole, marked, and is acknowledged like any other."""
-    junk = [b"no json", b"[]", b'{"body": "?", "properties": 1}', b'{"a": "\xff"}']
+    junk = [b"no json", b"[]", b'{"body": "?", "properties": 1}', b'{"a": "\xff"}', *POISON]
     server.lpush(QUEUE.name, *junk)
 
     with connected(broker_url) as connection, consuming(connection) as received:
@@ -146,6 +153,25 @@ def test_junk_is_delivered_in_a_wrapping(broker_url: str, server: Redis) -> None
     assert [True] * len(junk) == marked
     assert junk == bodies
     assert (0, 0) == places(server)
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_poison_in_the_books_comes_back_wrapped(
+    broker_url: str, server: Redis, poison: bytes
+) -> None:
+    """What a dead worker had booked and nobody can read holds up nothing that stands behind it."""
+    with connected(broker_url, unacked_restore_throttle=1) as connection:
+        publish(connection, "behind")
+        good = server.rpop(QUEUE.name)
+        for score, (tag, raw) in enumerate([("poison", poison), ("good", good)]):
+            server.hset(BOOKS, tag, b'[%b,"","celeriac.ingest"]' % raw)
+            server.zadd("unacked_index", {tag: score})
+
+        with consuming(connection) as received:
+            drain(connection, received, 2)
+
+            assert {True, False} == {UNREADABLE in message.headers for message in received}
+            assert {poison, b'{"number": "behind"}'} == {message.body for message in received}
 
 
 def test_a_prefix_is_kept(broker_url: str, server: Redis) -> None:
