@@ -47,6 +47,7 @@ MAY_SEND_SIGNALS = {
 MAY_SLEEP = {
     "tests/waiting.py": "looks again after a moment, until a deadline",
     "tests/faults/producer.py": "sends at a given rate",
+    "tests/acceptance/sleeper_kind.py": "is a job that takes its time",
 }
 
 #: SQL that is no file, and why.

@@ -138,5 +138,5 @@ def test_processes_killed_at_any_time(storm: Storm, times: int) -> None:
     storm.finish().assert_clean()
     seen = len(storm.crew.killed_children()) + storm.crew.killed_workers()
     # A worker that died soon after its child told nobody of it.
+    # Whether one was busy just then is chance; the named points above leave none of it.
     assert times // 2 <= seen
-    assert 0 < storm.points.repeated_claims()
