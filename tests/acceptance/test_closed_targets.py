@@ -34,7 +34,7 @@ def locked(site: Site, table: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.storm)])
+@pytest.mark.parametrize("seconds", [1, 30])
 def test_locked_target_waits_alone(site: Site, seconds: int) -> None:
     """Jobs of two other targets commit while one is locked; its own commit by themselves later."""
     waiting = [f"waiting-{seconds}-{n}" for n in range(5)]
