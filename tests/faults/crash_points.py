@@ -19,7 +19,7 @@ FOLDER = "FAULTS_FOLDER"
 ORPHANS_LIVE = "FAULTS_ORPHANS_LIVE"
 MUTANT = "FAULTS_MUTANT"
 
-_KILLS, _CLAIMS, _ACKNOWLEDGED = "kills.log", "claims.log", "acknowledged.log"
+_KILLS, _CLAIMS = "kills.log", "claims.log"
 
 
 class Point(StrEnum):
@@ -84,14 +84,6 @@ class CrashPoints:
     def note_claims(self, verdicts: Iterable[tuple[str, str]]) -> None:
         """Note what the ledger answered for each job id."""
         self._append(_CLAIMS, [f"{verdict} {job}" for job, verdict in verdicts])
-
-    def note_acknowledgement(self, job: str) -> None:
-        """Note that a worker is about to tell the broker that it is done with a job."""
-        self._append(_ACKNOWLEDGED, [job])
-
-    def acknowledged(self) -> set[str]:
-        """Return the jobs that the broker was, or may have been, told to forget."""
-        return set(self._lines(_ACKNOWLEDGED))
 
     def kills(self) -> list[Kill]:
         """Return who died so far, in order."""

@@ -81,18 +81,6 @@ def _watch_claims() -> None:
     worker.commit.claim = wrapper
 
 
-def _watch_acknowledgements() -> None:
-    acknowledge = worker.request.Request.acknowledge
-
-    @wraps(acknowledge)
-    def wrapper(self: Any) -> None:
-        _points.note_acknowledgement(self.id)
-        acknowledge(self)
-
-    worker.request.Request.acknowledge = wrapper
-
-
-_watch_acknowledgements()
 _watch_claims()
 before(worker.commit, "claim", Point.DELIVERED)
 after(worker.commit, "claim", Point.CLAIMED)
