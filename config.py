@@ -67,24 +67,30 @@ class Settings(BaseSettings):
     statement_seconds: float = Field(10, gt=0, description="limit of one statement of a batch")
     dead_peer_seconds: int = Field(10, ge=2, description="then an unreachable peer is given up")
 
-    batch_jobs: int = Field(500, ge=1, le=10_000, description="most jobs in one transaction")
+    batch_jobs: int = Field(1_000, ge=1, le=10_000, description="most jobs in one transaction")
     batch_rows: int = Field(20_000, ge=1, le=1_000_000, description="most rows in one transaction")
     batch_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, description="most payload bytes in one transaction"
     )
     prefetch_jobs: int = Field(
-        2_000, ge=1, description="most jobs that a worker has reserved at a time"
+        4_000, ge=1, description="most jobs that a worker has reserved at a time"
     )
     batch_seconds: float = Field(120, gt=0, description="then the child is taken for lost")
     report_seconds: float = Field(200, gt=0, description="limit of one report")
-    visibility_seconds: float = Field(
-        300, ge=1, description="then a dead worker's jobs are given to another"
+    linger_seconds: float = Field(
+        0, ge=0, le=10, description="how long jobs wait for company although a child is free"
+    )
+    lease_seconds: float = Field(
+        15, ge=1, le=3600, description="a worker silent for so long is dead; others get its jobs"
     )
     crash_limit: int = Field(
         3, ge=1, le=100, description="a job that killed so many processes, alone, is buried"
     )
     busy_hold_seconds: float = Field(300, ge=0, description="a target locked for longer is held")
     result_expires_seconds: int = Field(86_400, ge=1, description="lifetime of a result")
+    events_per_second: int = Field(
+        1_000, ge=0, description="jobs of a worker that Flower is told of; failures always"
+    )
     event_buffer: int = Field(500, ge=1, description="events sent to Flower at a time")
 
     @classmethod
@@ -191,17 +197,6 @@ def _limits_are_nested(settings: Settings) -> str | None:
     return None
 
 
-def _jobs_outlive_no_reservation(settings: Settings) -> str | None:
-    longest = max(settings.batch_seconds, settings.long_job_seconds)
-    if settings.visibility_seconds <= longest:
-        return (
-            f"VISIBILITY_SECONDS ({settings.visibility_seconds:g}) must exceed BATCH_SECONDS and "
-            f"REPORT_SECONDS with a quarter more ({longest:g}), or running jobs are given to a "
-            "second worker"
-        )
-    return None
-
-
 #: Each check, and the settings that it needs to be valid first.
 _CROSS_CHECKS: Mapping[Callable[[Settings], str | None], set[str]] = {
     _reports_need_two: {"pool_size", "database_url", "report_database_url"},
@@ -209,7 +204,6 @@ _CROSS_CHECKS: Mapping[Callable[[Settings], str | None], set[str]] = {
     _broker_and_results_differ: {"broker_url", "result_url"},
     _artifacts_are_not_the_inbox: {"artifacts", "inbox"},
     _limits_are_nested: {"lock_seconds", "statement_seconds", "batch_seconds"},
-    _jobs_outlive_no_reservation: {"visibility_seconds", "batch_seconds", "report_seconds"},
 }
 
 

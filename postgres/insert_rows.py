@@ -8,7 +8,7 @@ from psycopg2 import sql
 
 from postgres import Cursor
 from postgres.errors import Phase, Refused, refusals
-from postgres.statements import compose, names
+from postgres.statements import Composition, compose, names
 from postgres.table import Table
 
 #: SQLSTATE of our own (class CE) for a row that a trigger or rule kept out without an error.
@@ -49,20 +49,44 @@ def insert_rows(destination: Destination, rows: Sequence[str], cursor: Cursor) -
     return {}
 
 
+def whole_insert(destination: Destination) -> Composition:
+    """Return the insert of ``rows``, JSON objects in one array, for :func:`commit_whole`.
+
+    In a table that is plain, text columns must get strings or null.
+    """
+    return Composition(
+        compose(
+            "insert_whole_rows",
+            **_parts(destination),
+            # Parsed once instead of twice, which saves a fifth of the statement.
+            json=sql.SQL("json" if destination.table.is_plain else "jsonb"),
+            in_order=_in_order(destination),
+        )
+    )
+
+
 def _query(destination: Destination) -> sql.Composed:
     key = destination.key
-    parts: dict[str, sql.Composable] = {
-        "table": destination.table.identifier,
-        "columns": names(destination.columns),
-        "definitions": _definitions(destination),
-    }
+    parts = _parts(destination)
     if destination.on_conflict is OnConflict.ERROR:
-        in_order = sql.SQL("ORDER BY {}").format(names(key)) if key else sql.SQL("")
-        return compose("insert_rows", in_order=in_order, **parts)
+        return compose("insert_rows", in_order=_in_order(destination), **parts)
     parts |= {"key": names(key), "key_has_null": _key_has_null(key)}
     if destination.on_conflict is OnConflict.IGNORE:
         return compose("insert_rows_or_ignore", **parts)
     return compose("insert_rows_or_update", assignments=_assignments(destination), **parts)
+
+
+def _parts(destination: Destination) -> dict[str, sql.Composable]:
+    return {
+        "table": destination.table.identifier,
+        "columns": names(destination.columns),
+        "definitions": _definitions(destination),
+    }
+
+
+def _in_order(destination: Destination) -> sql.Composable:
+    key = destination.key
+    return sql.SQL("ORDER BY {}").format(names(key)) if key else sql.SQL("")
 
 
 def _definitions(destination: Destination) -> sql.Composed:

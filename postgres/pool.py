@@ -77,9 +77,11 @@ class Pool:
         self._free = threading.BoundedSemaphore(self.limits.size)
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self, *, leaves_nothing: bool = False) -> Iterator[Connection]:
         """Lend a live connection, outside any transaction.
 
+        It is reset when it comes back, by a round trip that is spared to who
+        ``leaves_nothing`` in the session: no setting, table, lock or cursor.
         Raises :class:`PoolExhausted` after the deadline, :class:`Refused` when
         the server cannot be reached, :class:`ForeignProcess` after a fork.
         """
@@ -92,7 +94,7 @@ class Pool:
                 self._out_since[id(connection)] = self.clock()
                 yield connection
             finally:
-                self._give_back(connection)
+                self._give_back(connection, leaves_nothing=leaves_nothing)
         finally:
             self._free.release()
 
@@ -156,9 +158,9 @@ class Pool:
             return False
         return True
 
-    def _give_back(self, connection: Connection) -> None:
+    def _give_back(self, connection: Connection, *, leaves_nothing: bool) -> None:
         self._out_since.pop(id(connection), None)
-        if _reset(connection):
+        if (leaves_nothing and _is_idle(connection)) or _reset(connection):
             self._tenures[id(connection)].idle_since = self.clock()
             self._inner.putconn(connection)
         else:
@@ -172,11 +174,22 @@ class Pool:
 
 def _answers(connection: Connection) -> bool:
     try:
+        # Outside a transaction, which would begin and end by round trips of their own.
+        connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        roll_back(connection)
-    except (psycopg2.Error, Refused):
+        connection.autocommit = False
+    except psycopg2.Error:
         return False
+    return True
+
+
+def _is_idle(connection: Connection) -> bool:
+    """Tell whether the connection lives and is outside a transaction; it is as if lent anew."""
+    status = connection.info.transaction_status
+    if connection.closed or status != extensions.TRANSACTION_STATUS_IDLE:
+        return False
+    connection.autocommit = False
     return True
 
 

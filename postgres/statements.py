@@ -1,9 +1,26 @@
 """Read the SQL that lives in files: one statement a file, named verb_noun."""
 
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from psycopg2 import sql
+
+from postgres import Cursor
+
+
+@dataclass(slots=True)
+class Composition:
+    """A statement composed with quoted names, written out at its first use and kept as text."""
+
+    parts: sql.Composed
+    _text: str | None = None
+
+    def text(self, cursor: Cursor) -> str:
+        """Return the statement as text; its values are still to be bound."""
+        if self._text is None:
+            self._text = self.parts.as_string(cursor)
+        return self._text
 
 
 @cache

@@ -1,5 +1,6 @@
 """Ask the database what a table looks like; remember it until it is doubted."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,6 +9,18 @@ from psycopg2 import sql
 from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.statements import statement
+
+_READ_FROM_STRINGS = frozenset(
+    {
+        "text",
+        "character varying",
+        "uuid",
+        "date",
+        "timestamp without time zone",
+        "timestamp with time zone",
+    }
+)
+_READ_FROM_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "boolean"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,22 @@ class Table:
     columns: Mapping[str, Column]
 
     @property
+    def text_columns(self) -> frozenset[str]:
+        """The columns whose values are ordinarily JSON strings."""
+        return frozenset(n for n, c in self.columns.items() if _bare(c.type) in _READ_FROM_STRINGS)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every type reads ``json`` and ``jsonb`` alike, if text columns get strings.
+
+        jsonb writes numbers and nested values anew: ``1e2`` becomes 100, ``-0``
+        becomes 0. That shows in text, floats and json; it does not in the
+        types here, which either read the same value or refuse ``json``'s.
+        """
+        plain = _READ_FROM_STRINGS | _READ_FROM_NUMBERS
+        return all(_bare(column.type) in plain for column in self.columns.values())
+
+    @property
     def identifier(self) -> sql.Identifier:
         """The quoted, schema-qualified name."""
         return sql.Identifier(self.schema, self.name)
@@ -37,6 +66,10 @@ class Tables:
     """The tables that this process has seen."""
 
     _seen: dict[tuple[str, str], Table] = field(default_factory=dict)
+
+    def known(self, schema: str, name: str) -> Table | None:
+        """Return the table if it was described before."""
+        return self._seen.get((schema, name))
 
     def describe(self, schema: str, name: str, cursor: Cursor) -> Table:
         """Return the table; raises :class:`Refused` (42P01, …) if there is none to see."""
@@ -57,3 +90,8 @@ def _read_columns(schema: str, name: str, cursor: Cursor) -> dict[str, Column]:
         return {
             column: Column(type_, has_default) for column, type_, has_default in cursor.fetchall()
         }
+
+
+def _bare(type_: str) -> str:
+    """Return a type without its length or precision."""
+    return re.sub(r"\(.*?\)", "", type_)

@@ -10,10 +10,22 @@ from celeriac.contract import INGEST, MAX_ROWS, QUEUES, State
 from postgres import Cursor
 from postgres.quarantine import QuarantinedRow, quarantine
 from tasks.insert import TargetRows, Written
-from tasks.kind import BadPayload, Counts, Job, Kind, Limits, Outcome, Preview, Tools
+from tasks.kind import (
+    BadPayload,
+    Counts,
+    Job,
+    Kind,
+    Limits,
+    Look,
+    Outcome,
+    Preview,
+    Tools,
+    WholeWrites,
+)
 from tasks.rows import Row, read_rows
 from tasks.targets import Target, load_targets
 from tasks.write_rows import Closed, write_rows
+from tasks.write_whole import plan_inserts
 
 
 class IngestPayload(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,10 +65,10 @@ class Ingest(Kind[IngestPayload]):
             raise BadPayload(f"target {payload.target!r} is not in the catalog, which has: {known}")
         if not 1 <= len(payload.rows) <= MAX_ROWS:
             raise BadPayload(f"rows must be 1 to {MAX_ROWS}, got {len(payload.rows)}")
-        for number, row in enumerate(payload.rows, start=1):
-            text = memoryview(row)
-            if text[:1].tobytes() != b"{":
-                raise BadPayload(f"rows must be objects, row {number} is {bytes(text[:40])!r}")
+        for row in payload.rows:
+            if not bytes(row).startswith(b"{"):
+                number = payload.rows.index(row) + 1
+                raise BadPayload(f"rows must be objects, row {number} is {bytes(row)[:40]!r}")
 
     def preview(self, arguments: Mapping[str, Any]) -> Preview:
         """Name the target and count the rows."""
@@ -64,6 +76,10 @@ class Ingest(Kind[IngestPayload]):
         count = len(rows) if isinstance(rows, list) else 0
         unit = "row" if count == 1 else "rows"
         return Preview(subject=str(target), rows=max(count, 1), text=f"{target} · {count} {unit}")
+
+    def write_whole(self, payloads: Sequence[IngestPayload], look: Look) -> WholeWrites:
+        """Insert rows as they come, where nothing but an insert is asked for."""
+        return plan_inserts(payloads, self.targets, look)
 
     def run(self, jobs: Sequence[Job[IngestPayload]], cursor: Cursor) -> list[Outcome]:
         """Write all rows target by target; a closed target closes its own jobs only."""

@@ -8,6 +8,7 @@ from postgres import Cursor
 from postgres.errors import Refused
 from postgres.insert_rows import Destination, OnConflict, insert_rows
 from postgres.table import Table, Tables
+from tasks.kind import Look
 from tasks.rows import Reason, Row
 from tasks.targets import Target
 
@@ -62,12 +63,37 @@ def insert(group: TargetRows, cursor: Cursor) -> Written:
 def destination_of(target: Target, row: Row, cursor: Cursor) -> Destination:
     """Say where a row goes and with which columns."""
     table = _tables.describe(target.schema, target.table, cursor)
-    return Destination(table, _shape(target, table, row.columns), target.key, target.on_conflict)
+    return Destination(
+        table, columns_to_write(target, table, row.columns), target.key, target.on_conflict
+    )
+
+
+def table_of(target: Target, look: Look) -> Table:
+    """Return the target's table as this process knows it, or else as a look shows it."""
+    known = _tables.known(target.schema, target.table)
+    if known is not None:
+        return known
+    with look() as cursor:
+        return _tables.describe(target.schema, target.table, cursor)
 
 
 def reread_table(target: Target) -> None:
     """Look at the table again before the next use."""
     _tables.forget(target.schema, target.table)
+
+
+def columns_to_write(target: Target, table: Table, columns: frozenset[str]) -> tuple[str, ...]:
+    """Return the columns to write, in the table's order.
+
+    A column that was left out takes its default; one without a default is
+    written as NULL, which is the same and keeps shapes few. Under ``update``
+    what a row does not bring stays as it is.
+    """
+    if target.on_conflict is OnConflict.UPDATE:
+        return tuple(column for column in table.columns if column in columns)
+    return tuple(
+        name for name, column in table.columns.items() if name in columns or not column.has_default
+    )
 
 
 def _fit(group: TargetRows, cursor: Cursor) -> tuple[Table, dict[Row, Reason]]:
@@ -118,22 +144,11 @@ def _runs(
     target: Target, table: Table, rows: Sequence[Row]
 ) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
     """Split rows by shape; neighbours only, where the order of arrival decides."""
-    shapes = {columns: _shape(target, table, columns) for columns in {row.columns for row in rows}}
+    shapes = {
+        columns: columns_to_write(target, table, columns)
+        for columns in {row.columns for row in rows}
+    }
     if target.on_conflict is OnConflict.ERROR:
         rows = sorted(rows, key=lambda row: shapes[row.columns])
     for columns, run in groupby(rows, key=lambda row: shapes[row.columns]):
         yield columns, list(run)
-
-
-def _shape(target: Target, table: Table, columns: frozenset[str]) -> tuple[str, ...]:
-    """Return the columns to write, in the table's order.
-
-    A column that was left out takes its default; one without a default is
-    written as NULL, which is the same and keeps shapes few. Under ``update``
-    what a row does not bring stays as it is.
-    """
-    if target.on_conflict is OnConflict.UPDATE:
-        return tuple(column for column in table.columns if column in columns)
-    return tuple(
-        name for name, column in table.columns.items() if name in columns or not column.has_default
-    )

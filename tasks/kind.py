@@ -6,7 +6,7 @@ transaction, and records the outcomes in that same transaction.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from celeriac.contract import State
 from postgres import Cursor
+from postgres.whole import Write
 
 Payload = TypeVar("Payload")
 
@@ -77,6 +78,18 @@ class Outcome:
     error: str | None = None
 
 
+#: Opens a transaction in which a kind may look at the database before its jobs are claimed.
+Look = Callable[[], AbstractContextManager[Cursor]]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeWrites:
+    """All that some jobs write; ``others`` are the places of jobs that take more than that."""
+
+    writes: Sequence[Write]
+    others: Collection[int] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a worker's child process offers to the kinds it runs."""
@@ -99,6 +112,11 @@ class Kind(ABC, Generic[Payload]):
     payload: type[Payload]
     limits: Limits
 
+    @property
+    def writes_whole(self) -> bool:
+        """Whether the kind may say what jobs write: it has a ``write_whole`` of its own."""
+        return type(self).write_whole is not Kind.write_whole
+
     def open(self, tools: Tools) -> None:
         """Prepare in a child process, once, after the fork; read declarations here."""
 
@@ -120,6 +138,20 @@ class Kind(ABC, Generic[Payload]):
         Never commit or roll back. An exception undoes the whole batch; its
         jobs are then run one by one, so that only the guilty one suffers.
         """
+
+    def write_whole(
+        self,
+        payloads: Sequence[Payload],  # noqa: ARG002 - for subclasses
+        look: Look,  # noqa: ARG002 - for subclasses
+    ) -> WholeWrites | None:
+        """Say what jobs write, if that is all they do: the short way, one round trip a batch.
+
+        The writes are then one statement with the jobs' claims, in the order
+        given. If all goes well, each job is recorded as committed with all its
+        rows inserted; if anything is refused, nothing happened and ``run``
+        gets these jobs. None sends all of them to ``run`` at once.
+        """
+        return None
 
     def preview(self, arguments: Mapping[str, Any]) -> Preview:  # noqa: ARG002 - for subclasses
         """Look at arguments that nobody checked yet: to bound a batch, and for Flower.

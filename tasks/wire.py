@@ -9,7 +9,7 @@ same values kombu would give.
 import base64
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +44,29 @@ class Body(msgspec.Struct, array_like=True):
 
 
 _fast = msgspec.json.Decoder(Body)
+
+
+class _NoCanvas(msgspec.Struct):
+    """The part of a body in which a producer asks for nothing to follow."""
+
+    callbacks: None = None
+    errbacks: None = None
+    chain: None = None
+    chord: None = None
+
+
+def plain_body_type(names: Sequence[str]) -> type[Any]:
+    """Return the type of a body that names each of these arguments, no others, and no canvas.
+
+    Its ``kwargs`` is a Struct of them, in this order and still unread.
+    """
+    members = [(name, msgspec.Raw) for name in names]
+    arguments = msgspec.defstruct("Arguments", members, forbid_unknown_fields=True)
+    return msgspec.defstruct(
+        "PlainBody",
+        [("args", tuple[()]), ("kwargs", arguments), ("embed", _NoCanvas | None, None)],
+        array_like=True,
+    )
 
 
 def read_body(body: bytes) -> Body:

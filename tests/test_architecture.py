@@ -281,14 +281,14 @@ def test_one_file_hears_signals() -> None:
 
 
 def test_one_file_acknowledges() -> None:
-    """A message is done with in one place; the request only knows how."""
-    asking = calls_of(PRODUCT, "acknowledge")
-    telling = calls_of(
-        PRODUCT, "ack", "ack_log_error", "reject", "reject_log_error", "requeue", "on_ack"
+    """A message is done with in one place; only reserving knows what that means in Redis."""
+    asking = {name for name in calls_of(PRODUCT, "done_with") if "worker/transport/" not in name}
+    celerys = calls_of(
+        *(PRODUCT, "ack", "ack_log_error", "reject", "reject_log_error", "requeue", "on_ack"),
     )
 
     assert {"worker/settle.py"} == asking
-    assert {"worker/request.py"} == telling
+    assert set() == celerys
 
 
 # SQL is a file

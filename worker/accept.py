@@ -18,7 +18,8 @@ from tasks.kind import BadPayload, Job, Kind
 from tasks.wire import Body, read_body
 from worker.delivery import Delivery
 
-_DIGEST_BYTES = 16
+#: Bytes of a payload's digest; the ledger keeps them.
+DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def _usable_id(delivery: Delivery) -> str:
         _check_id(delivery.id)
     except BadPayload:
         seed = repr(delivery.id).encode() + delivery.body
-        return "unusable-id-" + blake2b(seed, digest_size=_DIGEST_BYTES).hexdigest()
+        return "unusable-id-" + blake2b(seed, digest_size=DIGEST_BYTES).hexdigest()
     return delivery.id
 
 
@@ -150,7 +151,7 @@ def _payload(members: Mapping[str, msgspec.Raw], kind: Kind[Any]) -> Any:
 
 def _digest(members: Mapping[str, msgspec.Raw]) -> str:
     """Identify a payload, however its arguments were passed."""
-    digest = blake2b(digest_size=_DIGEST_BYTES)
+    digest = blake2b(digest_size=DIGEST_BYTES)
     for name, raw in members.items():
         digest.update(b"%b:%d:" % (name.encode("utf-8", "backslashreplace"), len(bytes(raw))))
         digest.update(raw)
@@ -163,4 +164,4 @@ def _digest_as_far_as_read(delivery: Delivery, kinds: Mapping[str, Kind[Any]]) -
     if kind is not None and len(delivery.body) <= MAX_BODY_BYTES:
         with suppress(BadPayload):
             return _digest(_members(read_body(delivery.body), kind))
-    return blake2b(delivery.body, digest_size=_DIGEST_BYTES).hexdigest()
+    return blake2b(delivery.body, digest_size=DIGEST_BYTES).hexdigest()

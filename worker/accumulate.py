@@ -6,7 +6,7 @@ to run alone. A batch is taken from one lane, in the order of arrival.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -48,9 +48,20 @@ class Accumulator(Generic[Waiting]):
     def __len__(self) -> int:
         return sum(map(len, self._lanes.values()))
 
+    def __bool__(self) -> bool:
+        return bool(self._lanes)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        for jobs in self._lanes.values():
+            yield from jobs
+
     def add(self, job: Waiting) -> None:
         """Put a job behind the others of its lane."""
-        self._lanes.setdefault(job.lane, deque()).append(job)
+        lane = self._lanes.get(job.lane)
+        if lane is None:
+            self._lanes[job.lane] = deque((job,))
+        else:
+            lane.append(job)
 
     def put_back(self, jobs: Iterable[Waiting]) -> None:
         """Put jobs that were taken before in front of their lanes, in their old order."""

@@ -6,8 +6,9 @@ from celery import Celery, Task
 
 from config import Settings
 from tasks.kind import Kind
-from worker import lifecycle, revoke
+from worker import inspection, lifecycle, revoke
 from worker.accumulate import Bounds
+from worker.heartbeat import CountPlainJobs
 from worker.kinds import load_kinds
 from worker.transport import broker_settings
 from worker.waiting import RAW, Batching
@@ -21,7 +22,9 @@ def make_app(settings: Settings) -> Celery:
     app.batching = _batching(settings, kinds)
     for kind in kinds.values():
         app.register_task(_task_of(kind))
+    app.steps["consumer"].add(CountPlainJobs)
     revoke.register()
+    inspection.register()
     lifecycle.connect(app, settings, kinds)
     return app
 
@@ -29,7 +32,7 @@ def make_app(settings: Settings) -> Celery:
 def _celery_settings(settings: Settings) -> dict[str, Any]:
     broker = broker_settings(
         settings.broker_url.get_secret_value(),
-        visibility_seconds=settings.visibility_seconds,
+        lease_seconds=settings.lease_seconds,
         key_prefix=settings.key_prefix,
     )
     return broker | {
@@ -58,6 +61,7 @@ def _celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_send_task_events": True,
         "task_send_sent_event": False,
         "celeriac_event_buffer": settings.event_buffer,
+        "celeriac_events_per_second": settings.events_per_second,
         "enable_utc": True,
         "timezone": "UTC",
     }
@@ -80,6 +84,7 @@ def _batching(settings: Settings, kinds: dict[str, Kind[Any]]) -> Batching:
         crash_limit=settings.crash_limit,
         busy_hold_seconds=settings.busy_hold_seconds,
         parked_jobs=settings.prefetch_jobs,
+        linger_seconds=settings.linger_seconds,
     )
 
 

@@ -4,90 +4,124 @@ import random
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from postgres.decision import Decision, decide, when_collisions_do_not_end
 from postgres.errors import Phase, PoolExhausted, Refused
+from worker.accept import Accepted, accept
 from worker.child import Child
-from worker.commit import commit
-from worker.delivery import Answer, Delivery, Fate, Settlement
+from worker.commit import commit, summary_of_inserted
+from worker.commit_whole import QUERY_CANCELED, Tally, commit_plain
+from worker.delivery import Answer, Fate, Parcel, Settlement
 from worker.retry import COLLISIONS, collision_seconds
+from worker.unpack import deliveries, neighbours
 
 _ERROR_CHARACTERS = 2_000
 
 
-def attempt(deliveries: Sequence[Delivery], child: Child) -> Answer:
-    """Settle every delivery of a batch; a guilty job spares its neighbours.
+def attempt(parcel: Parcel, child: Child) -> Answer:
+    """Settle every job of a parcel; a guilty job spares its neighbours.
 
-    Returns only what the ledger decided, LATER, or WAIT; raises nothing that
-    a job could bring about.
+    Plain jobs go the short way, all at once; what that leaves goes the careful
+    way after them. Returns only what the ledger decided, LATER, TAKEN or WAIT;
+    raises nothing that a job could bring about.
     """
     started = time.monotonic()
-    settlements = _settle(list(deliveries), child)
-    return Answer(settlements, time.monotonic() - started)
+    tally = Tally([0] * len(parcel.ids))
+    commit_plain(parcel, child, tally)
+    left = tally.left()
+    if left:
+        _commit_carefully(parcel, left, child, tally)
+    return Answer(tally.rows, tally.settlements, time.monotonic() - started, tally.timeouts)
 
 
-def _settle(deliveries: list[Delivery], child: Child) -> list[Settlement]:
-    try:
-        return _commit_through_collisions(deliveries, child)
-    except PoolExhausted as error:
-        return _all(deliveries, Fate.WAIT, str(error))
-    except Refused as refused:
-        return _after_refusal(deliveries, refused, child)
-    except Exception as error:  # noqa: BLE001 - the job's edge: a kind may raise anything
-        return _after_failure(deliveries, error, child)
+def _commit_carefully(parcel: Parcel, positions: Sequence[int], child: Child, tally: Tally) -> None:
+    accepted = [accept(one, child.kinds) for one in deliveries(parcel, positions)]
+    for places in neighbours([one.ask.rows for one in accepted], child.batch_rows):
+        trial = _Trial(child)
+        batch = [accepted[place] for place in places]
+        for place, one, settlement in zip(places, batch, trial.run(batch), strict=True):
+            _note(positions[place], one, settlement, tally)
+        tally.timeouts += trial.timeouts
 
 
-def _commit_through_collisions(deliveries: list[Delivery], child: Child) -> list[Settlement]:
-    for collision in range(1, COLLISIONS + 1):
+def _note(position: int, one: Accepted, settlement: Settlement, tally: Tally) -> None:
+    """Add a settlement to the tally; a job that committed whole needs none."""
+    rows = one.ask.rows
+    if settlement.fate is Fate.COMMITTED:
+        tally.rows[position] = rows
+        if settlement.result == summary_of_inserted(rows):
+            return
+    tally.settlements[position] = replace(settlement, subject=one.ask.subject)
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Tries jobs in one transaction and then, as far as that is refused, in smaller ones."""
+
+    child: Child
+    timeouts: int = 0
+
+    def run(self, batch: Sequence[Accepted]) -> list[Settlement]:
+        """Return how each job ended, in their order."""
         try:
-            return commit(deliveries, child)
+            return self._commit_through_collisions(batch)
+        except PoolExhausted as error:
+            return _all(batch, Fate.WAIT, str(error))
         except Refused as refused:
-            if _decide(refused, deliveries) is not Decision.AGAIN or collision == COLLISIONS:
-                raise
-            time.sleep(collision_seconds(collision, random.random()))  # noqa: S311 - no secret
-    raise AssertionError("unreachable: the last collision raises")
+            return self._after_refusal(batch, refused)
+        except Exception as error:  # noqa: BLE001 - the job's edge: a kind may raise anything
+            return self._after_failure(batch, error)
+
+    def _commit_through_collisions(self, batch: Sequence[Accepted]) -> list[Settlement]:
+        for collision in range(1, COLLISIONS + 1):
+            try:
+                return commit(batch, self.child)
+            except Refused as refused:
+                self.timeouts += refused.sqlstate == QUERY_CANCELED
+                if _decide(refused, batch) is not Decision.AGAIN or collision == COLLISIONS:
+                    raise
+                time.sleep(collision_seconds(collision, random.random()))  # noqa: S311 - no secret
+        raise AssertionError("unreachable: the last collision raises")
+
+    def _after_refusal(self, batch: Sequence[Accepted], refused: Refused) -> list[Settlement]:
+        decision = _decide(refused, batch)
+        if decision is Decision.AGAIN:
+            decision = when_collisions_do_not_end(refused.phase, len(batch))
+        match decision:
+            case Decision.WAIT:
+                return _all(batch, Fate.WAIT, str(refused))
+            case Decision.BUSY:
+                fate = Fate.TAKEN if refused.phase is Phase.CLAIM else Fate.LATER
+                return _all(batch, fate, str(refused))
+            case _ if len(batch) > 1:
+                return self._each_alone(batch)
+            case _:
+                return self._bury(batch, str(refused))
+
+    def _after_failure(self, batch: Sequence[Accepted], error: Exception) -> list[Settlement]:
+        if len(batch) > 1:
+            return self._each_alone(batch)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+        return self._bury(batch, reason)
+
+    def _each_alone(self, batch: Sequence[Accepted]) -> list[Settlement]:
+        return [settlement for one in batch for settlement in self.run([one])]
+
+    def _bury(self, batch: Sequence[Accepted], reason: str) -> list[Settlement]:
+        if batch[0].delivery.buried is not None:
+            # Even the burial was refused: an operator has to look, nothing is lost meanwhile.
+            return _all(batch, Fate.WAIT, reason)
+        reason = reason[:_ERROR_CHARACTERS]
+        return self.run(
+            [accept(replace(one.delivery, buried=reason), self.child.kinds) for one in batch]
+        )
 
 
-def _after_refusal(deliveries: list[Delivery], refused: Refused, child: Child) -> list[Settlement]:
-    decision = _decide(refused, deliveries)
-    if decision is Decision.AGAIN:
-        decision = when_collisions_do_not_end(refused.phase, len(deliveries))
-    match decision:
-        case Decision.WAIT:
-            return _all(deliveries, Fate.WAIT, str(refused))
-        case Decision.BUSY:
-            fate = Fate.TAKEN if refused.phase is Phase.CLAIM else Fate.LATER
-            return _all(deliveries, fate, str(refused))
-        case _ if len(deliveries) > 1:
-            return _each_alone(deliveries, child)
-        case _:
-            return _bury(deliveries, str(refused), child)
+def _decide(refused: Refused, batch: Sequence[Accepted]) -> Decision:
+    return decide(refused.sqlstate, refused.phase, len(batch))
 
 
-def _after_failure(deliveries: list[Delivery], error: Exception, child: Child) -> list[Settlement]:
-    if len(deliveries) > 1:
-        return _each_alone(deliveries, child)
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    reason = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
-    return _bury(deliveries, reason, child)
-
-
-def _each_alone(deliveries: list[Delivery], child: Child) -> list[Settlement]:
-    return [settlement for one in deliveries for settlement in _settle([one], child)]
-
-
-def _bury(deliveries: list[Delivery], reason: str, child: Child) -> list[Settlement]:
-    if deliveries[0].buried is not None:
-        # Even the burial was refused: an operator has to look, nothing is lost meanwhile.
-        return _all(deliveries, Fate.WAIT, reason)
-    buried = [replace(one, buried=reason[:_ERROR_CHARACTERS]) for one in deliveries]
-    return _settle(buried, child)
-
-
-def _decide(refused: Refused, deliveries: Sequence[Delivery]) -> Decision:
-    return decide(refused.sqlstate, refused.phase, len(deliveries))
-
-
-def _all(deliveries: Sequence[Delivery], fate: Fate, reason: str) -> list[Settlement]:
-    return [Settlement(one.id, fate, error=reason) for one in deliveries]
+def _all(batch: Sequence[Accepted], fate: Fate, reason: str) -> list[Settlement]:
+    return [Settlement(one.delivery.id, fate, error=reason) for one in batch]

@@ -11,6 +11,7 @@ from postgres.pool import Pool, PoolLimits
 from postgres.session import Session
 from postgres.snapshot import snapshot
 from tasks.kind import Kind, Tools
+from worker.unpack import PlainReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Plan:
     artifacts: str
     inbox: Path | None
     report_seconds: float
+    #: The most rows of one transaction; a single job always fits.
+    batch_rows: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,9 @@ class Child:
     pool: Pool
     reports: Pool
     kinds: Mapping[str, Kind[Any]]
+    #: By task, of those kinds that may say what plain jobs write.
+    readers: Mapping[str, PlainReader]
+    batch_rows: int
 
     def close(self) -> None:
         """Close all connections."""
@@ -62,4 +68,5 @@ def open_child(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> Child:
     )
     for kind in kinds.values():
         kind.open(tools)
-    return Child(plan.worker, pool, reports, kinds)
+    readers = {kind.name: PlainReader(kind) for kind in kinds.values() if kind.writes_whole}
+    return Child(plan.worker, pool, reports, kinds, readers, plan.batch_rows)

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from celeriac.contract import State
+from celeriac.contract import ACCOUNTS, State
 from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.holds import hold
 from postgres.ledger import Claim, Correction, Entry, Verdict, claim, forget, record
 from postgres.transaction import transaction
 from tasks.kind import Counts, Job, Kind, Outcome
-from worker.accept import Accepted, accept, conflicting
+from worker.accept import Accepted, conflicting
 from worker.child import Child
 from worker.delivery import Delivery, Fate, Settlement
 
@@ -24,14 +24,14 @@ _FATES: Mapping[State, Fate] = {
 }
 
 
-def commit(deliveries: Sequence[Delivery], child: Child) -> list[Settlement]:
-    """Commit one batch in one transaction, and say how each delivery ended.
+def commit(batch: Sequence[Accepted], child: Child) -> list[Settlement]:
+    """Commit one batch in one transaction, and say how each of its jobs ended, in order.
 
     All outcomes are recorded or none is: an exception means that nothing was
     written, or that COMMIT's answer was lost. Deliver the same batch again;
     what was committed settles from the ledger.
     """
-    accepted, repeated = _distinct(accept(delivery, child.kinds) for delivery in deliveries)
+    accepted, repeated = _distinct(batch)
     with transaction(child.pool) as cursor:
         claims = claim([one.ask for one in accepted], child.worker, cursor)
         outcomes = _run(accepted, claims, child, cursor)
@@ -39,7 +39,7 @@ def commit(deliveries: Sequence[Delivery], child: Child) -> list[Settlement]:
         _record(outcomes, accepted, cursor)
         _bury_conflicts([*_in_conflict(accepted, claims), *repeated], child, cursor)
     settled = _from_ledger(accepted, claims) | {one.job_id: _settle(one) for one in outcomes}
-    return [_settlement(delivery, settled, repeated) for delivery in deliveries]
+    return [_settlement(one.delivery, settled, repeated) for one in batch]
 
 
 def _distinct(accepted: Iterable[Accepted]) -> tuple[list[Accepted], list[Accepted]]:
@@ -195,3 +195,8 @@ def summary(accounts: Mapping[str, int]) -> dict[str, int]:
     result |= {name: count for name, count in accounts.items() if count and name not in result}
     result["quarantined"] = accounts["quarantined"]
     return result
+
+
+def summary_of_inserted(rows: int) -> dict[str, int]:
+    """Return the result of a job whose rows were all inserted."""
+    return summary(dict.fromkeys(ACCOUNTS, 0) | {"inserted": rows})

@@ -4,22 +4,28 @@ Stock Celery acknowledges or rejects messages that it cannot read or whose
 task it does not know; on Redis both delete them.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery.bootsteps import RUN
-from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.message import Message
 
+from worker.announce import Announcer
 from worker.dispatch import Dispatcher
-from worker.envelope import UNREADABLE
 from worker.message import is_text
 from worker.request import RawMessage
-
-_log = get_logger(__name__)
+from worker.sampling import Sampler
+from worker.transport.envelope import UNREADABLE
+from worker.transport.reservation import Reservation
+from worker.transport.server import ServerTooOld
+from worker.waiting import RAW, Waiting
 
 _FLUSH_SECONDS = 0.05
+_TELL_AGAIN_SECONDS = 1.0
+#: Celery's pauses grow to 30 seconds; a worker that is needed should be back sooner.
+_RECONNECT = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 2.0}
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
@@ -29,9 +35,19 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         # Neither is of use to batches, and both scan for other workers at start
         # and leave keys behind in Redis.
         quiet = {"without_gossip": True, "without_mingle": True}
-        self._flush_is_due = False
+        self._flush_is_due = self._tell_is_due = False
         super().__init__(*args, worker_options=dict(worker_options or {}, **quiet), **kwargs)
+        self.announcer = Announcer(self)
+        self._sampler = Sampler(self.app.conf.celeriac_events_per_second)
+        self._reservation: Reservation | None = None
         self.dispatcher = Dispatcher(self)
+
+    @property
+    def reservation(self) -> Reservation:
+        """What this worker holds of the broker's messages; known from the first connection on."""
+        if self._reservation is None:
+            raise RuntimeError("not connected yet: nothing is reserved")
+        return self._reservation
 
     def update_strategies(self) -> None:
         """Send events in larger portions: a settled batch brings hundreds at a time."""
@@ -59,16 +75,85 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         if self.blueprint.state != RUN:
             self.flush_events()
 
+    def announce_received(self, jobs: Sequence[Waiting]) -> None:
+        """Choose the plain jobs that Flower is told of, and tell it that they are here."""
+        chosen = self._sampler.choose([one.id for one in jobs], time.monotonic())
+        for one, is_shown in zip(jobs, chosen, strict=True):
+            if is_shown:
+                one.is_shown = True
+                self.announcer.received(one)
+
+    def flush_settled(self) -> None:
+        """Tell the broker which jobs are over; later, if it does not answer now."""
+        if not self.reservation.flush() and not self._tell_is_due:
+            self._tell_is_due = True
+            self.timer.call_after(_TELL_AGAIN_SECONDS, self._tell_again)
+        self.flush_events_if_stopping()
+
+    def _tell_again(self) -> None:
+        self._tell_is_due = False
+        self.flush_settled()
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Give a sign of life at every tick: the lease is renewed only while they come."""
+        super().register_with_event_loop(hub)
+        hub.on_tick.add(self._give_sign_of_life)
+
+    def _give_sign_of_life(self) -> None:
+        lease = self.reservation.lease
+        lease.beat()
+        if lease.was_recovered:
+            # This process stood still for longer than its lease: others have its jobs.
+            self.dispatcher.drop_waiting()
+            self.reservation.start_over()
+            lease.was_recovered = False
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect again without long pauses; what is held here stays ours meanwhile."""
+        connect = conn.ensure_connection
+
+        def ensure_connection(
+            errback: Any, max_retries: int | None, callback: Callable[[], None]
+        ) -> Any:
+            def between_tries() -> None:
+                if self._reservation is not None:
+                    self._reservation.lease.beat()
+                callback()
+
+            return connect(errback, max_retries, callback=between_tries, **_RECONNECT)
+
+        conn.ensure_connection = ensure_connection
+        return super().ensure_connected(conn)
+
     def on_close(self) -> None:
-        """Forget what waits: the broker delivers it again, under new tags."""
+        """Keep what waits here, under our lease, for the next connection."""
         # Timers of the old connection may have been cancelled with it.
-        self._flush_is_due = False
-        self.dispatcher.drop_waiting()
+        self._flush_is_due = self._tell_is_due = False
+        if self._reservation is not None:
+            self._reservation.give_back_elsewhere()
         super().on_close()
+        self.dispatcher.connection_lost()
+
+    def shutdown(self) -> None:
+        """Disconnect, then give back what is still reserved."""
+        super().shutdown()
+        self.release()
+
+    def release(self) -> None:
+        """Give back what is still reserved; a second call does nothing."""
+        if self._reservation is not None:
+            self._reservation.release()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Look at the task's name before Celery does: one that is no text would end the worker."""
         receive = super().create_task_handler(*args, **kwargs)
+        reservation = self._reservation = self.connection.default_channel.reservation
+        reservation.plain_tasks = frozenset(self.app.batching.bounds) - {RAW}
+        reservation.intake = self.dispatcher.add_plain
+        try:
+            reservation.start()
+        except ServerTooOld as error:
+            raise SystemExit(str(error)) from error
 
         def on_message(message: Message) -> Any:
             if UNREADABLE in message.headers:
@@ -115,8 +200,6 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         raw = RawMessage(
             id=id_ if is_text(id_) else "",
             message=message,
-            connection_errors=self.connection_errors,
-            log=_log,
             emit=emit,
             headers=headers,
         )

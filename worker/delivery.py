@@ -1,10 +1,11 @@
 """What the main process hands to a child, and what comes back.
 
-Both cross a pipe as pickles, so they are plain and small; bodies stay unread.
+Both cross a pipe as pickles, so what most jobs need travels in plain lists;
+only jobs with something special about them have an object of their own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -28,13 +29,38 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message on its way to a child.
+class Remarks:
+    """What is special about one job of a parcel.
 
     ``cancelled`` says why the job must not start if it has not committed yet,
     ``buried`` why it can never succeed. Without ``may_wait`` a job whose
-    target is locked is held in PostgreSQL instead of waiting here.
+    target is locked is held in PostgreSQL instead of waiting in the worker.
     """
+
+    attempts: int = 1
+    may_wait: bool = True
+    cancelled: str | None = None
+    buried: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A batch on its way to a child: jobs of one task, in order of arrival.
+
+    A body of type ``str`` is the base64 text that the message carried, still
+    to be decoded; one of type ``bytes`` is the body itself. ``remarks`` are by
+    position; a job without any is ordinary.
+    """
+
+    task: str
+    ids: list[str]
+    bodies: list[str | bytes]
+    remarks: Mapping[int, Remarks] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One job of a parcel, its body decoded but unread; what the careful path works on."""
 
     id: str
     task: str
@@ -47,17 +73,26 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How one delivery ended, decided by the ledger."""
+    """How one delivery ended, decided by the ledger; ``subject`` as far as it was read."""
 
     id: str
     fate: Fate
     result: Mapping[str, Any] | None = None
     error: str | None = None
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The settlements of a batch, in its order, and the seconds from start to COMMIT."""
+    """How the jobs of a parcel ended, by position.
 
-    settlements: list[Settlement]
+    A job that is not in ``settlements`` committed with all its rows inserted:
+    ``rows`` has their number for every position (0 where it is not known).
+    ``timeouts`` counts the times PostgreSQL let statements of this batch run
+    out of time; ``seconds`` go from start to COMMIT.
+    """
+
+    rows: list[int]
+    settlements: Mapping[int, Settlement]
     seconds: float
+    timeouts: int = 0

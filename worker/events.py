@@ -90,8 +90,33 @@ def child_unfit(*, reason: str) -> None:
 
 
 def buffer_dropped(*, jobs: int) -> None:
-    """The broker connection was lost; jobs that waited here will be delivered again."""
-    _log.warning("broker connection lost, waiting jobs will be delivered again", jobs=jobs)
+    """Others have the jobs that waited here: the lease had run out."""
+    _log.warning("waiting jobs forgotten, other workers have them", jobs=jobs)
+
+
+def lease_lost(*, owner: str) -> None:
+    """This worker stood still for longer than its lease; what it had reserved is with others."""
+    _log.warning("the lease ran out and others took the jobs", owner=owner)
+
+
+def jobs_recovered(*, owner: str, jobs: int, suspects: int) -> None:
+    """A worker is dead; its messages are in their queues again."""
+    _log.warning("jobs of a dead worker given back", owner=owner, jobs=jobs, suspects=suspects)
+
+
+def broker_silent(*, reason: str) -> None:
+    """The broker does not answer the lease; said once until it does."""
+    _log.error("the broker does not answer, the lease cannot be renewed", reason=reason)
+
+
+def broker_heard(*, seconds: float) -> None:
+    """The broker answers again."""
+    _log.info("the broker answers again", after_seconds=round(seconds, 1))
+
+
+def main_loop_silent(*, seconds: float) -> None:
+    """The main loop shows no life, so the lease is left to run out."""
+    _log.error("the main loop stands still, the lease is not renewed", seconds=round(seconds, 1))
 
 
 def catalog_not_published(*, reason: str) -> None:

@@ -5,6 +5,8 @@ for each job that another transaction runs just now. Should the lock still be
 there when a lane is tried again, only its own jobs wait for that.
 """
 
+from collections.abc import Iterator
+
 from worker.waiting import Waiting
 
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -29,10 +31,20 @@ class Parking:
         one.first_busy_at = now if one.first_busy_at is None else one.first_busy_at
         self._parked.setdefault(one.apart, []).append(one)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more job may be parked."""
+        return len(self) < self._most_jobs
+
+    def all_jobs(self) -> Iterator[Waiting]:
+        """Yield every parked job."""
+        for jobs in self._parked.values():
+            yield from jobs
+
     def may_wait(self, one: Waiting, now: float) -> bool:
         """Whether the job may be parked (again); otherwise it is held in PostgreSQL."""
         waited = 0.0 if one.first_busy_at is None else now - one.first_busy_at
-        return len(self) < self._most_jobs and waited < self._patience_seconds
+        return self.has_room and waited < self._patience_seconds
 
     def jobs(self, lane: str) -> int:
         """Count the jobs of a lane."""

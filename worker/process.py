@@ -1,13 +1,16 @@
 """The life of one child process: opened after the fork, then one batch at a time."""
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.kind import Kind
 from worker.attempt import attempt
 from worker.child import Child, Plan, open_child
-from worker.delivery import Answer, Delivery
+from worker.delivery import Answer, Parcel
+
+#: New objects until Python looks for garbage in cycles; more than a large batch makes.
+_GC_THRESHOLD = 100_000
 
 #: Of this process alone: the main process never has one, a forked child opens its own.
 _child: Child | None = None
@@ -19,6 +22,8 @@ def open_process(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> None:
     _child = open_child(plan, kinds)
     # What was imported lives as long as the process; collecting over it is wasted work.
     gc.freeze()
+    # A batch makes thousands of objects and no cycles: they go when it is done.
+    gc.set_threshold(_GC_THRESHOLD)
 
 
 def close_process() -> None:
@@ -27,8 +32,8 @@ def close_process() -> None:
         _child.close()
 
 
-def run_batch(deliveries: Sequence[Delivery]) -> Answer:
+def run_batch(parcel: Parcel) -> Answer:
     """Settle a batch; what the pool calls in a child."""
     if _child is None:
         raise RuntimeError("this process was not opened: batches run in prefork children only")
-    return attempt(deliveries, _child)
+    return attempt(parcel, _child)

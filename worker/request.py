@@ -7,35 +7,12 @@ the ledger is asked first: a job that committed is never shown as anything else.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from celery.app.task import Context
 from celery.worker import state
 from celery.worker.request import Request as CeleryRequest
 from kombu.message import Message
-
-
-class Settled(Protocol):
-    """What settling needs to know of a message, and to do to it."""
-
-    id: str
-
-    @property
-    def wants_result(self) -> bool:
-        """Whether the producer asked for a result."""
-
-    @property
-    def context(self) -> Any:
-        """Celery's context, for the result's metadata."""
-
-    def acknowledge(self) -> None:
-        """Tell the broker that the message is done with."""
-
-    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's name
-        """Tell Flower."""
-
-    def finish(self, *, successful: bool) -> None:
-        """Drop the request from Celery's own books."""
 
 
 class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
@@ -50,6 +27,11 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
     def context(self) -> Context:
         """Celery's context, for the result's metadata."""
         return self._context
+
+    @property
+    def tag(self) -> str:
+        """The broker's name for this delivery."""
+        return str(self._message.delivery_tag)
 
     def cancel_reason(self, now: datetime) -> str | None:
         """Say why the job must not start, if it has not committed; None if it may."""
@@ -87,8 +69,6 @@ class RawMessage:
 
     id: str
     message: Message
-    connection_errors: tuple[type[BaseException], ...]
-    log: Any
     emit: Callable[..., None] | None = None
     headers: Mapping[str, Any] = field(default_factory=dict)
 
@@ -102,10 +82,10 @@ class RawMessage:
         """There is no context to speak of."""
         return None
 
-    def acknowledge(self) -> None:
-        """Tell the broker that the message is done with."""
-        if not self.message.acknowledged:
-            self.message.ack_log_error(self.log, self.connection_errors)
+    @property
+    def tag(self) -> str:
+        """The broker's name for this delivery."""
+        return str(self.message.delivery_tag)
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's name
         """Tell Flower."""

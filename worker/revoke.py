@@ -52,4 +52,9 @@ def _terminate(state: Any, ids: set[str], signal: str | int | None) -> set[str]:
     found = [request for request in celery_state.active_requests if request.id in ids]
     for request in found:
         request.terminate(state.consumer.pool, signal=number)
-    return {request.id for request in found}
+    running = state.consumer.dispatcher.running_jobs()
+    wanted = [(one, pid) for one, pid, _ in running if one.id in ids and one.request is None]
+    plain = {one.id: pid for one, pid in wanted if pid is not None}
+    for pid in set(plain.values()):  # One child may run several of them.
+        state.consumer.pool.terminate_job(pid, number)
+    return {request.id for request in found} | plain.keys()

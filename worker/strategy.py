@@ -18,9 +18,10 @@ from kombu.asynchronous.timer import to_timestamp
 from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.message import Message
 
-from tasks.kind import Kind, Preview
+from tasks.kind import Kind
 from worker.consumer import Consumer
 from worker.message import is_text
+from worker.preview import preview_of
 from worker.request import Request
 
 _REFUSED_BY_CELERY = (InvalidTaskError, ContentDisallowed, DecodeError)
@@ -63,15 +64,6 @@ def strategy(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
             return consumer.bury(message, f"the message cannot be read: {error!r}")
 
     return on_message
-
-
-def preview_of(kind: Kind[Any], payload: Any) -> Preview:
-    """Look at unchecked arguments, positional or keyword, as the kind sees them."""
-    args, kwargs = payload[0], payload[1]
-    arguments: dict[str, Any] = dict(zip(kind.payload.__struct_fields__, args, strict=False))
-    if isinstance(kwargs, Mapping):
-        arguments |= kwargs
-    return kind.preview(arguments)
 
 
 def _refuse_id(fields: Mapping[str, Any]) -> None:

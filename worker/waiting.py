@@ -1,11 +1,13 @@
-"""A message that waits for its batch, and the bounds that batches have."""
+"""A job that waits for its batch in the main process, and the bounds that batches have."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from worker.accumulate import Bounds
-from worker.delivery import Delivery, Fate
+from worker.delivery import Fate
 from worker.request import RawMessage, Request
 
 #: Task name under which messages wait that belong to no kind; they are only buried.
@@ -17,59 +19,58 @@ def lane_of_target(subject: str) -> str:
     return f"target {subject}"
 
 
-@dataclass(slots=True)
-class Waiting:
-    """A message in the main process, and what is known of it by now."""
+class Waiting(msgspec.Struct, eq=False, weakref=True):
+    """A job in the main process, and what is known of it by now.
 
-    request: Request | RawMessage
-    delivery: Delivery
-    subject: str
-    rows: int
+    Most jobs are plain: an entry of their slab, unopened, without a
+    ``request``. The others came by Celery's ordinary way, and have one.
+    ``slab`` and ``position`` say where Redis keeps a plain job's message.
+    """
+
+    id: str
+    task: str
+    body: str | bytes
+    wants_result: bool
+    slab: int = 0
+    position: int = 0
+    request: Request | RawMessage | None = None
+    subject: str = ""
+    rows: int = 1
     apart: str = ""
+    #: Its process died while it was dispatched; how often while it ran alone.
+    is_suspect: bool = False
     crashes: int = 0
+    buried: str | None = None
     first_busy_at: float | None = None
+    #: Whether Flower is told of it.
+    is_shown: bool = False
 
     @property
     def lane(self) -> tuple[str, str]:
         """Task, and what keeps the job apart from the task's ordinary jobs."""
-        return self.delivery.task, self.apart
+        return self.task, self.apart
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the body."""
-        return len(self.delivery.body)
+        """Bytes of the body as it came."""
+        return len(self.body)
 
-    def depart(self, now: datetime, *, may_wait: bool) -> Delivery:
-        """Return what the child gets; whether the job was revoked or expired is asked now."""
-        cancelled = None
+    def cancel_reason(self, now: datetime, revoked: Container[str]) -> str | None:
+        """Say why the job must not start, if it has not committed; None if it may."""
         if isinstance(self.request, Request):
-            cancelled = self.request.cancel_reason(now)
-        self.delivery = replace(self.delivery, cancelled=cancelled, may_wait=may_wait)
-        return self.delivery
-
-    def start(self, pid: int, at: float) -> None:
-        """Note which child runs the job."""
-        if isinstance(self.request, Request):
-            self.request.on_accepted(pid, at)
-
-    def unstart(self) -> None:
-        """Take it back from the running ones."""
-        if isinstance(self.request, Request):
-            self.request.unstart()
+            return self.request.cancel_reason(now)
+        return "revoked" if self.id in revoked else None
 
     def set_apart(self, fate: Fate) -> None:
         """Keep the job from its task's ordinary ones: a batch of its own waits for it alone."""
-        self.apart = (
-            lane_of_target(self.subject) if fate is Fate.LATER else f"job {self.delivery.id}"
-        )
+        self.apart = lane_of_target(self.subject) if fate is Fate.LATER else f"job {self.id}"
 
-    def suspect(self, reason: str, *, alone: bool, crash_limit: int) -> None:
-        """Run alone next; after too many deaths while alone, bury."""
-        self.apart = f"suspect {self.delivery.id}"
-        self.crashes += alone
-        if self.crashes >= crash_limit:
-            words = f"its process died {self.crashes} times while it ran alone: {reason}"
-            self.delivery = replace(self.delivery, buried=words)
+    def suspect(self, reason: str, deaths: int, crash_limit: int) -> None:
+        """Run alone next; after so many deaths while alone, be buried."""
+        self.apart = f"suspect {self.id}"
+        self.is_suspect, self.crashes = True, deaths
+        if deaths >= crash_limit:
+            self.buried = f"its process died {deaths} times while it ran alone: {reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +83,5 @@ class Batching:
     busy_hold_seconds: float
     #: The most jobs that may wait here for locked targets; more are held in PostgreSQL.
     parked_jobs: int
+    #: How long jobs wait for company although a child is free.
+    linger_seconds: float = 0.0

@@ -13,6 +13,7 @@ from celery import Celery
 from celery.result import AsyncResult
 from redis import Redis
 
+from tests.faults.redis_state import places
 from tests.integration.shop import CATALOG, create_tables, query
 from tests.waiting import wait_for
 from worker.embedded import EmbeddedValkey
@@ -77,7 +78,7 @@ class Site:
 
     def unsettled(self) -> int:
         """Count the jobs that the broker still keeps, waiting or reserved."""
-        return self.queued() + int(self.redis.hlen("unacked"))
+        return sum(places(self.broker_url, QUEUE))
 
     def wait_until_settled(self, seconds: float = SECONDS) -> None:
         """Wait until the broker keeps no job; fail if it does not come."""

@@ -7,6 +7,7 @@ import pytest
 
 from tests.acceptance.event_log import EventLog
 from tests.acceptance.site import Site
+from tests.waiting import wait_for
 from tests.workers import Worker
 
 
@@ -85,3 +86,18 @@ def test_committed_job_that_comes_again(site: Site, log: EventLog) -> None:
 
     told = log.types("again")
     assert {"task-succeeded"} == set(told) - {"task-received", "task-started"}
+
+
+def test_heartbeats_count_running_jobs(site: Site, log: EventLog) -> None:
+    """While a job runs that Celery has no request of, heartbeats tell of one active job."""
+    with site.closed_gate():
+        site.send("beating", "gate", [{"n": 1}])
+        site.wait_for_the_gate()
+
+        wait_for(
+            lambda: [
+                one for one in log.events if one["type"] == "worker-heartbeat" and one["active"]
+            ],
+            10,
+            "a heartbeat with an active job",
+        )

@@ -7,10 +7,9 @@ from celery.result import AsyncResult
 
 from tests.acceptance.site import Site
 from tests.acceptance.transfer_kind import NAME
-from tests.integration.batches import body_of, child_on
+from tests.integration.batches import body_of, child_on, settle_each
 from tests.waiting import wait_for
 from tests.workers import Worker
-from worker.attempt import attempt
 from worker.delivery import Delivery, Fate
 
 KINDS = "tests.acceptance.transfer_kind:KIND"
@@ -64,7 +63,7 @@ def test_raising_job_in_one_batch(site: Site) -> None:
     ]
 
     with child_on(site.database, kinds=[KINDS]) as child:
-        settlements = attempt(jobs, child).settlements
+        settlements = settle_each(child, *jobs)
 
     assert [Fate.COMMITTED, Fate.DEAD, Fate.COMMITTED] == [one.fate for one in settlements]
     notes = site.query(

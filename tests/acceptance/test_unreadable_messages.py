@@ -40,7 +40,7 @@ def message(
 READABLE = {
     "pickle": (message("m1", **{"content-type": "application/x-python-serialize"}), "Refusing"),
     "unknown content type": (message("m2", **{"content-type": "application/x-tea"}), "Refusing"),
-    "body is no JSON": (message("m3", text="no JSON"), "decoded"),
+    "body is no JSON": (message("m3", text="no JSON"), "body must be"),
     "body is no list": (message("m4", text='"text"'), "body must be"),
     "body is too short": (message("m5", text="[[]]"), "body must be"),
     "arguments are no list": (message("m6", text='["ab", {}, null]'), "body must be"),
@@ -61,8 +61,9 @@ READABLE = {
     ),
     "expires is a list": (message("m14", headers={"task": TASK, "id": "m14", "expires": []}), ""),
     "task is a list": (message("m15", headers={"task": [], "id": "m15"}), ""),
-    "body is no base64": (message("m20", body="%%% no base64 %%%"), "cannot be decoded"),
-    "body is not text": (message("m21", body="/w=="), "cannot be decoded"),
+    "body is no base64": (message("m20", body="%%% no base64 %%%"), "body must be"),
+    "body is not text": (message("m21", body="/w=="), "body must be JSON"),
+    "half of base64": (message("m30", body="YWJ"), "body must be base64"),
     "not compressed": (
         message("m23", headers={"task": TASK, "id": "m23", "compression": "zlib"}),
         "cannot be decoded",
@@ -76,7 +77,6 @@ NO_MESSAGES = {
     "a number": 5,
     "an empty object": {},
     "no properties": {"body": "", "headers": {}},
-    "half of base64": message("m30", body="YWJ"),
     "unknown encoding": message("m31", properties=PROPERTIES | {"body_encoding": "base32"}),
     "no delivery tag": message("m32", properties={"delivery_info": {}}),
     "headers are no object": message("m33", headers=[1]),

@@ -23,7 +23,11 @@ _KILLS, _CLAIMS = "kills.log", "claims.log"
 
 
 class Point(StrEnum):
-    """Where to die; the first six in a child, the others in the main process."""
+    """Where to die; the first six in a child, the others in the main process.
+
+    The main process passes its points in this order: it has reserved messages,
+    gathered a batch, handed it to a child, got it back, and settles it.
+    """
 
     DELIVERED = "delivered"
     CLAIMED = "claimed"
@@ -31,6 +35,10 @@ class Point(StrEnum):
     ROWS_WRITTEN = "rows-written"
     BEFORE_COMMIT = "before-commit"
     AFTER_COMMIT = "after-commit"
+    RESERVED = "reserved"
+    GATHERED = "gathered"
+    HANDED_OVER = "handed-over"
+    CAME_BACK = "came-back"
     ANSWERED = "answered"
     RESULTS_STORED = "results-stored"
     ANNOUNCED = "announced"

@@ -21,9 +21,10 @@ DEATHS = "FAULTS_DEATHS"
 
 
 class KillerPayload(msgspec.Struct, forbid_unknown_fields=True):
-    """Whether to die."""
+    """Whether to die, and whether to take the worker's main process along."""
 
     poison: bool
+    takes_parent: bool = False
 
 
 class Killer(Kind[KillerPayload]):
@@ -46,9 +47,12 @@ class Killer(Kind[KillerPayload]):
         """Insert, then perhaps die."""
         ids = [job.id for job in jobs]
         cursor.execute("INSERT INTO faults.entry SELECT unnest(%s), 1, 1", (ids,))
-        if any(job.payload.poison for job in jobs):
+        deadly = [job.payload for job in jobs if job.payload.poison]
+        if deadly:
             with Path(os.environ[DEATHS]).open("a") as deaths:
                 deaths.write(f"{len(jobs)}\n")
+            if deadly[0].takes_parent:
+                os.kill(os.getppid(), signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
         return [Outcome(job.id, State.COMMITTED, Counts(inserted=1)) for job in jobs]
 

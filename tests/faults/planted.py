@@ -13,9 +13,11 @@ from typing import Any
 
 import celery.platforms
 
+import postgres.whole
 import tasks.isolate
 import worker.commit
-import worker.request
+import worker.consumer
+import worker.dispatch
 import worker.settle
 from tests.faults.crash_points import FOLDER, ORPHANS_LIVE, CrashPoints, Point
 from worker.app import app
@@ -81,16 +83,36 @@ def _watch_claims() -> None:
     worker.commit.claim = wrapper
 
 
+def _around_single_statement() -> None:
+    """Plant what the short way has of the points: claims, rows and COMMIT are one there."""
+    commit_whole = postgres.whole.commit_whole
+
+    @wraps(commit_whole)
+    def wrapper(jobs: Any, *args: Any) -> None:
+        reach(Point.DELIVERED)
+        _points.note_claims((job, "claimed") for job in jobs.ids)
+        reach(Point.BEFORE_COMMIT)
+        commit_whole(jobs, *args)
+        reach(Point.AFTER_COMMIT)
+
+    postgres.whole.commit_whole = wrapper
+
+
 _watch_claims()
+_around_single_statement()
 before(worker.commit, "claim", Point.DELIVERED)
 after(worker.commit, "claim", Point.CLAIMED)
 after(tasks.isolate, "insert", Point.ISOLATING)
 before(worker.commit, "record", Point.ROWS_WRITTEN)
 _around_commit()
+before(worker.dispatch.Dispatcher, "_tick", Point.RESERVED)
+before(worker.dispatch.Dispatcher, "_send", Point.GATHERED)
+after(worker.dispatch.Dispatcher, "_send", Point.HANDED_OVER)
+before(worker.dispatch.Dispatcher, "_answered", Point.CAME_BACK)
 before(worker.settle, "store_results", Point.ANSWERED)
 after(worker.settle, "store_results", Point.RESULTS_STORED)
 after(worker.settle, "_announce", Point.ANNOUNCED)
-after(worker.request.Request, "acknowledge", Point.ACKNOWLEDGED)
+after(worker.consumer.Consumer, "flush_settled", Point.ACKNOWLEDGED)
 
 if ORPHANS_LIVE in os.environ:
     # Linux would end a child with its parent; elsewhere, and after a setuid, nobody does.

@@ -12,7 +12,11 @@ _SSL_REQUEST, _GSSENC_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 _HEADER_BYTES, _STARTUP_HEADER_BYTES = 5, 8
 #: How much of a message's end is kept: enough for any COMMIT and any command tag.
 _KEPT_BYTES = 256
-_COMMIT = re.compile(rb"(^|[\s;])commit(\s+(work|transaction))?[\s;]*$", re.IGNORECASE)
+#: COMMIT, or the end of commit_whole.sql, which is its own transaction.
+_COMMIT = re.compile(
+    rb"((^|[\s;])commit(\s+(work|transaction))?|\bEND AS committed)[\s;]*$", re.IGNORECASE
+)
+_COMMITTED = (b"COMMIT", b"SELECT 1")
 
 
 @dataclass(slots=True)
@@ -102,8 +106,8 @@ class Conversation:
 
 
 def is_answer_to_commit(kind: bytes, tail: bytes) -> bool:
-    """Tell whether a server's message says that a COMMIT succeeded."""
-    return kind == b"C" and tail.rstrip(b"\0") == b"COMMIT"
+    """Tell whether a server's message says that a COMMIT, or what stands for it, succeeded."""
+    return kind == b"C" and tail.rstrip(b"\0") in _COMMITTED
 
 
 def is_end_of_answer(kind: bytes, _tail: bytes) -> bool:

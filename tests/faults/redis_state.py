@@ -7,6 +7,32 @@ from urllib.parse import parse_qs, urlsplit
 
 import redis
 
+#: Lists of the messages that workers have reserved, by any prefix, owner and number.
+SLABS = "*celeriac:slab:*"
+
+#: In one step: a job that moves from one place to the other is never seen in neither.
+_PLACES = """
+local reserved = 0
+for _, slab in ipairs(redis.call('KEYS', ARGV[1])) do
+    reserved = reserved + redis.call('LLEN', slab)
+end
+return {redis.call('LLEN', KEYS[1]), reserved}
+"""
+
+
+def places(url: str, queue: str = "celeriac.ingest") -> tuple[int, int]:
+    """Count the messages that wait in a queue, and those that any worker has reserved."""
+    with redis_client(url) as server:
+        waiting, reserved = cast(list[int], server.eval(_PLACES, 1, queue, SLABS))
+    return waiting, reserved
+
+
+def reserved_by(url: str, pid: int) -> int:
+    """Count the messages that the worker with this main process has reserved, dead or alive."""
+    with redis_client(url) as server:
+        slabs = server.keys(f"{SLABS}:{pid}:*")
+        return sum(cast(int, server.llen(slab)) for slab in cast(list[bytes], slabs))
+
 
 def read_results(job_ids: Collection[str], url: str) -> Mapping[str, Mapping[str, Any]]:
     """Return the results of these jobs in Celery's format; those without one are left out."""

@@ -46,6 +46,7 @@ def test_poison_is_buried_alone(
     assert {"SUCCESS"} == {one.status for one in sent}
     assert "FAILURE" == poison.status
     assert f"its process died {CRASH_LIMIT} times while it ran alone" in str(poison.result)
+    assert "SIGKILL" in str(poison.result)
     assert "Traceback" not in str(poison.result)
     assert len(deaths) == worker.log.count("a child process was lost")
 

@@ -1,8 +1,9 @@
-"""Run batches without Celery: what a child does with deliveries, in the test's own process."""
+"""Run batches without Celery: what a child does with a parcel, in the test's own process."""
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from postgres.session import Session
 from tests.integration.shop import CATALOG
 from worker.attempt import attempt
 from worker.child import Child, Plan, open_child
-from worker.delivery import Delivery, Settlement
+from worker.commit import summary_of_inserted
+from worker.delivery import Answer, Delivery, Fate, Parcel, Remarks, Settlement
 from worker.kinds import load_kinds
 
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -26,6 +28,7 @@ def child_on(
     session: Session | None = None,
     catalog: Path = CATALOG,
     kinds: Sequence[str] = (),
+    batch_rows: int = 20_000,
 ) -> Iterator[Child]:
     """Open what a child process works with, on this database."""
     plan = Plan(
@@ -38,6 +41,7 @@ def child_on(
         artifacts=str(artifacts),
         inbox=None,
         report_seconds=10,
+        batch_rows=batch_rows,
     )
     child = open_child(plan, load_kinds(kinds))
     try:
@@ -56,7 +60,41 @@ def body_of(kwargs: object, args: Sequence[Any] = (), **embed: Any) -> bytes:
     return json.dumps([list(args), kwargs, EMBED | embed]).encode()
 
 
+def parcel_of(deliveries: Sequence[Delivery]) -> Parcel:
+    """Pack deliveries of one task as the main process would."""
+    remarks = {
+        position: Remarks(one.attempts, one.may_wait, one.cancelled, one.buried)
+        for position, one in enumerate(deliveries)
+    }
+    ordinary = Remarks()
+    return Parcel(
+        task=deliveries[0].task,
+        ids=[one.id for one in deliveries],
+        bodies=[one.body for one in deliveries],
+        remarks={place: one for place, one in remarks.items() if one != ordinary},
+    )
+
+
+def careful(child: Child) -> Child:
+    """Return the child as one that knows only the careful way."""
+    return replace(child, readers={})
+
+
+def settle_each(child: Child, *deliveries: Delivery) -> list[Settlement]:
+    """Run the deliveries as one batch; their settlements in order."""
+    parcel = parcel_of(deliveries)
+    answer = attempt(parcel, child)
+    return [settlement_of(answer, parcel, position) for position in range(len(parcel.ids))]
+
+
 def settle(child: Child, *deliveries: Delivery) -> dict[str, Settlement]:
     """Run the deliveries as one batch; settlements by id."""
-    answer = attempt(deliveries, child)
-    return {one.id: one for one in answer.settlements}
+    return {one.id: one for one in settle_each(child, *deliveries)}
+
+
+def settlement_of(answer: Answer, parcel: Parcel, position: int) -> Settlement:
+    """Return how a job ended, also of those that an answer only counts."""
+    if position in answer.settlements:
+        return answer.settlements[position]
+    result = summary_of_inserted(answer.rows[position])
+    return Settlement(parcel.ids[position], Fate.COMMITTED, result)

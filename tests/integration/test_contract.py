@@ -142,6 +142,11 @@ def test_worker_consumer_is_a_setting() -> None:
         ("create_task_handler", ["self", "promise"]),
         ("update_strategies", ["self"]),
         ("on_close", ["self"]),
+        ("on_send_event_buffered", ["self"]),
+        ("_flush_events", ["self"]),
+        ("register_with_event_loop", ["self", "hub"]),
+        ("ensure_connected", ["self", "conn"]),
+        ("shutdown", ["self"]),
     ],
 )
 def test_consumer_hooks(name: str, parameters: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What we use of kombu, billiard, psycopg2 and Celery's result store beside their public API.
+"""What we use of billiard, psycopg2 and Celery's result store beside their public API.
 
 Each test names its hook: when one fails after an upgrade, that hook broke.
 """
@@ -6,6 +6,7 @@ Each test names its hook: when one fails after an upgrade, that hook broke.
 import inspect
 import signal
 import threading
+from inspect import signature
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
@@ -13,13 +14,8 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from billiard.pool import Pool as BilliardPool
 from celery import Celery
 from celery.backends.redis import RedisBackend
-from celery.worker import control
-from kombu.transport import TRANSPORT_ALIASES
-from kombu.transport.redis import Channel, MultiChannelPoller, QoS
+from celery.concurrency.prefork import TaskPool
 from psycopg2.pool import ThreadedConnectionPool
-
-from worker.envelope import Transport
-from worker.transport import broker_settings
 
 
 def test_backend_writes_the_meta_that_we_write() -> None:
@@ -32,46 +28,21 @@ def test_backend_writes_the_meta_that_we_write() -> None:
         assert b"celery-task-meta-j" == app.backend.get_key_for_task("j")
 
 
-def test_control_commands_can_be_replaced() -> None:
-    """celery.worker.control.Panel: commands are found by name, the last one registered counts."""
-    before = dict(control.Panel.data)
-    try:
-        control.control_command(name="revoke")(len)
-        assert len is control.Panel.data["revoke"]
-    finally:
-        control.Panel.data.update(before)
+def test_backend_has_what_results_in_bulk_need(result_url: str) -> None:
+    """backend.client, task_keyprefix, expires, failure_expires, encode: what a pipeline needs."""
+    with Celery("x", broker="memory://", backend=result_url, set_as_current=False) as app:
+        backend = app.backend
+        meta = backend._get_result_meta(
+            result={"rows": 1}, state="SUCCESS", traceback=None, request=None
+        )
+        key = backend.get_key_for_task("j")
+        with backend.client.pipeline(transaction=False) as pipe:
+            pipe.set(key, backend.encode(meta | {"task_id": "j"}), ex=backend.expires)
+            pipe.execute()
 
-
-def test_transport_options_are_known() -> None:
-    """kombu's Redis channel takes every option that we give it; a wrong name would be ignored."""
-    options = broker_settings("redis://", visibility_seconds=1, key_prefix="p")
-
-    given = options["broker_transport_options"].keys()
-    assert given <= {*Channel.from_transport_options, "visibility_timeout"}
-
-
-def test_popped_messages_pass_parse_response() -> None:
-    """kombu's Redis channel pops by client.parse_response, of a client that _create_client made."""
-    assert "self.client.parse_response(" in inspect.getsource(Channel._brpop_read)
-    assert "self._create_client(" in inspect.getsource(Channel.client.func)
-    assert "worker.reserve:Transport" == TRANSPORT_ALIASES["redis"]
-    assert "redis" == Transport.driver_type
-
-
-def test_the_poller_starts_and_reads_by_the_two_functions_that_are_replaced() -> None:
-    """kombu asks a channel to start by _brpop_start, and to read by its handler for BRPOP."""
-    assert "channel._brpop_start()" in inspect.getsource(MultiChannelPoller._register_BRPOP)
-    assert "'BRPOP': self._brpop_read" in inspect.getsource(Channel.__init__)
-    assert "self._brpop_read()" in inspect.getsource(Channel.close)
-
-
-def test_the_books_are_written_by_append_alone() -> None:
-    """kombu enters a delivered message by QoS.append, in the form that our script writes."""
-    source = inspect.getsource(QoS.append)
-    assert "zadd(self.unacked_index_key" in source
-    assert "hset(self.unacked_key, delivery_tag" in source
-    assert "dumps([message._raw, EX, RK])" in source
-    assert "M, EX, RK = loads(" in inspect.getsource(QoS.restore_by_tag)
+        assert backend.task_keyprefix + b"j" == key
+        assert {"rows": 1} == app.AsyncResult("j").get(timeout=1)
+        assert 86400 == backend.expires == backend.failure_expires
 
 
 def test_pool_keeps_idle_connections(database: str) -> None:
@@ -129,3 +100,12 @@ def cause_of(info: ExceptionInfo) -> BaseException:
     """Return the error inside, wrapped in its traceback's text or not, as the dispatcher does."""
     cause: BaseException = getattr(info.exception, "exc", info.exception)
     return cause
+
+
+def test_pool_ends_the_process_of_a_job() -> None:
+    """celery.concurrency.prefork: TaskPool.terminate_job sends a signal to one process."""
+    assert ["self", "pid", "signal"] == list(signature(TaskPool.terminate_job).parameters)
+    assert {"accept_callback", "callback", "error_callback", "timeout"} <= set(
+        signature(BilliardPool.apply_async).parameters
+    )
+    assert "self.on_apply(" in inspect.getsource(TaskPool.apply_async)

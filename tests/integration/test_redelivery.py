@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.batches import child_on, deliver, settle
+from tests.integration.batches import child_on, deliver, settle, settle_each
 from tests.integration.shop import create_tables, query
-from worker.attempt import attempt
 from worker.child import Child
 from worker.delivery import Fate
 
@@ -31,7 +30,7 @@ def test_twice_in_one_batch(child: Child) -> None:
     """A message that arrives twice in a batch commits once and settles twice."""
     job = deliver("j", "alpha", ROWS)
 
-    settlements = attempt([job, job], child).settlements
+    settlements = settle_each(child, job, job)
 
     assert [Fate.COMMITTED] * 2 == [one.fate for one in settlements]
     assert [WHOLE] * 2 == [one.result for one in settlements]
@@ -108,9 +107,9 @@ def test_same_id_other_payload(child: Child, when: str) -> None:
     first, other = deliver("j", "alpha", ROWS), deliver("j", "alpha", [{"n": 9}])
 
     if when == "in one batch":
-        settlements = attempt([first, other], child).settlements
+        settlements = settle_each(child, first, other)
     else:
-        settlements = [attempt([job], child).settlements[0] for job in (first, other)]
+        settlements = [settle_each(child, job)[0] for job in (first, other)]
 
     assert [Fate.COMMITTED, Fate.CONFLICT] == [one.fate for one in settlements]
     assert [(1,), (2,)] == query(child.pool.url, "SELECT n FROM shop.alpha ORDER BY n")
@@ -131,6 +130,6 @@ def test_positional_is_the_same_payload(child: Child) -> None:
         b'"target": "alpha", ', b""
     )
 
-    again = attempt([type(by_name)("j", by_name.task, positional)], child).settlements[0]
+    (again,) = settle_each(child, type(by_name)("j", by_name.task, positional))
 
     assert (Fate.COMMITTED, WHOLE) == (again.fate, again.result)

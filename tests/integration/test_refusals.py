@@ -14,7 +14,7 @@ from postgres.pool import Pool, PoolLimits
 from postgres.session import Session
 from postgres.transaction import transaction
 from tasks.kind import Counts, Job, Kind, Limits, Outcome
-from worker.attempt import attempt
+from tests.integration.batches import settle_each
 from worker.child import Child, Plan, open_child
 from worker.delivery import Delivery, Fate, Settlement
 
@@ -75,7 +75,7 @@ def run(database: str, tmp_path: Path) -> Iterator[Callable[..., list[Settlement
         )
         children.append(open_child(plan, {kind.name: kind}))
         deliveries = [Delivery(f"job-{n}", kind.name, b"[[], {}, null]") for n in range(jobs)]
-        return attempt(deliveries, children[-1]).settlements
+        return settle_each(children[-1], *deliveries)
 
     yield run_jobs
     for child in children:

@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kombu.transport.redis import Channel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -26,6 +25,7 @@ from postgres.overview import (
 )
 from postgres.pool import Pool, PoolLimits
 from postgres.transaction import transaction
+from worker.transport.overview import count_reserved
 from worker.up.producer import Producer
 from worker.up.servers import Servers
 from worker.up.verdict import Findings
@@ -33,7 +33,6 @@ from worker.up.verdict import Findings
 ID_PREFIX = "flights-2013-01-"
 REPORT = "carrier_delays"
 REPORT_PREFIX = f"{ID_PREFIX}report-"
-RESERVED_KEY = Channel.unacked_key
 FORMATS = ("html", "csv")
 #: Without any progress for so long, the main job has failed.
 STALL_SECONDS = 60.0
@@ -145,7 +144,7 @@ class MainJob:
     def _waiting(self) -> int:
         with self._servers.valkey.client() as client:
             # What a worker has reserved but not settled is no longer in the queue.
-            return int(client.llen(QUEUES[INGEST]) + client.hlen(RESERVED_KEY))
+            return int(client.llen(QUEUES[INGEST])) + count_reserved(client)
 
     def _pause(self) -> None:
         self._ending.wait(LOOK_SECONDS)

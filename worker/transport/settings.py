@@ -9,10 +9,11 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES
 
 # By alias, because the URL of a socket names its transport, and nothing else may.
-TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "worker.reserve:Transport")
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "worker.transport.channel:Transport")
+TRANSPORT_ALIASES["sentinel"] = "worker.transport.channel:SentinelTransport"
 
 
-def broker_settings(url: str, *, visibility_seconds: float, key_prefix: str) -> dict[str, Any]:
+def broker_settings(url: str, *, lease_seconds: float, key_prefix: str) -> dict[str, Any]:
     """Return Celery's settings for the broker connection.
 
     Every wait is bounded: a half-open connection must not hang a worker, and
@@ -21,11 +22,7 @@ def broker_settings(url: str, *, visibility_seconds: float, key_prefix: str) -> 
     return {
         "broker_url": url,
         "broker_transport_options": {
-            "visibility_timeout": visibility_seconds,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            # A worker killed inside its sweep must not keep the others from theirs for long.
-            "unacked_mutex_expire": 10,
+            "lease_seconds": lease_seconds,
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,

@@ -7,7 +7,7 @@ is put, whole, into one that says so; the consumer then buries it.
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Literal
 from uuid import uuid4
@@ -43,6 +43,7 @@ class _Envelope(msgspec.Struct, rename="kebab"):
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
+_values = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def readable(raw: bytes, queue: str) -> bytes:
@@ -56,6 +57,14 @@ def readable(raw: bytes, queue: str) -> bytes:
     except (ValueError, RecursionError) as error:
         return wrap(raw, queue, str(error))
     return raw
+
+
+def raws(joined: bytes, places: Collection[int]) -> dict[int, bytes]:
+    """Return the messages at some places of a slab, as they came."""
+    if not places:
+        return {}
+    found = _values.decode(b"[%b]" % joined)
+    return {place: bytes(found[place]) for place in places}
 
 
 def wrap(raw: bytes, queue: str, reason: str) -> bytes:

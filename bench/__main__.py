@@ -1,0 +1,81 @@
+"""The command: ``python -m bench`` measures everything, ``--help`` shows how to measure parts."""
+
+import dataclasses
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from bench import table
+from bench.ground import Ground
+from bench.messages import Messages
+from bench.plan import FULL, QUICK, SCENARIOS
+from bench.progress import say
+from bench.results import Results, machine
+from bench.scenarios import Bench
+from bench.servers import Place, running
+from bench.subjects import Subject, find
+
+HERE = Path(__file__).parent
+NOWHERE = Place("postgresql:///", "")
+
+
+def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    return tuple(filter(None, value.split(",")))
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="the main subjects, with few jobs")
+@click.option("--subjects", default="", callback=_names, help="these alone, parted by commas")
+@click.option("--scenarios", default="", callback=_names, help=f"of {', '.join(SCENARIOS)}")
+@click.option("--jobs", type=click.IntRange(1), help="of a full drain")
+@click.option("--runs", type=click.IntRange(1), help="of every subject in every scenario")
+@click.option("--latency-jobs", type=click.IntRange(1), help="one at a time")
+@click.option("--ledger-rows", type=click.IntRange(1), help="of earlier jobs")
+@click.option("--backlogs", default="", callback=_names, help="numbers of jobs")
+@click.option("--output", type=click.Path(path_type=Path), default=HERE / "results.json")
+@click.option("--tree", type=click.Path(path_type=Path), default=HERE.parent, help="to measure")
+@click.option("--peers-python", type=click.Path(path_type=Path), default=HERE / ".venv/bin/python")
+def main(  # noqa: PLR0913 - options are arguments
+    *,
+    quick: bool,
+    subjects: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    backlogs: tuple[str, ...],
+    output: Path,
+    tree: Path,
+    peers_python: Path,
+    **amounts: int | None,
+) -> None:
+    """Measure Celeriac, the floor, stock Celery and its peers side by side, on real servers."""
+    given = {name: value for name, value in amounts.items() if value is not None}
+    sizes = {"backlogs": tuple(map(int, backlogs))} if backlogs else {}
+    plan = dataclasses.replace(QUICK if quick else FULL, **given, **sizes)  # type: ignore[arg-type]  # options are named as fields
+    chosen = {
+        scenario: [find(name) for name in names]
+        for scenario, names in plan.narrowed(subjects, scenarios).items()
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="celeriac-bench-") as folder,
+        running(Path(folder)) as servers,
+    ):
+        ground = Ground(servers, Path(folder), tree.resolve(), peers_python.absolute())
+        servers.prepare(_schemas(ground, chosen))
+        results = Results(machine(servers))
+        bench = Bench(ground, Messages(ground), results, plan)
+        for scenario, found in chosen.items():
+            say(f"{scenario}: {', '.join(one.name for one in found)}")
+            bench.run(scenario, found)
+            results.write(output)
+    print("\n".join(table.lines(results.as_dict())))
+    sys.exit(bool(results.failures))
+
+
+def _schemas(ground: Ground, chosen: dict[str, list[Subject]]) -> list[str]:
+    needing = {one.name: one for found in chosen.values() for one in found if one.schema}
+    return [ground.ask(one, NOWHERE, one.schema) for one in needing.values()]
+
+
+if __name__ == "__main__":
+    main()

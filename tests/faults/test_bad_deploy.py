@@ -1,0 +1,88 @@
+"""Workers that die again and again: whoever was only nearby is never buried for it."""
+
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from tests.faults.crash_points import Point, Victim
+from tests.faults.crew import PATIENCE_SECONDS
+from tests.faults.killer_kind import DEATHS, QUEUE, TASK
+from tests.faults.redis_state import places
+from tests.faults.storm import QUICK_RECOVERY, Storm
+from tests.waiting import wait_for
+
+CRASHES = 5
+CRASH_LIMIT = 3
+JOBS = 150
+NEIGHBOURS = 20
+
+#: Where a bad deploy may end a worker: with jobs that wait, and with jobs that run.
+MAIN_POINTS = (Point.RESERVED, Point.GATHERED, Point.HANDED_OVER)
+_DEAD = "SELECT id, error FROM celeriac.job WHERE state = 'dead'"
+
+
+@pytest.fixture
+def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
+    """Nothing started yet; few deaths bury a job."""
+    with Storm(tmp_path, worker_env) as storm:
+        storm.crew.env |= QUICK_RECOVERY | {"CELERIAC_CRASH_LIMIT": str(CRASH_LIMIT)}
+        yield storm
+
+
+@pytest.mark.parametrize(
+    ("points", "victim"),
+    [
+        pytest.param(MAIN_POINTS, Victim.SELF, id="before-they-run"),
+        pytest.param((Point.ROWS_WRITTEN,), Victim.PARENT, id="while-they-run"),
+    ],
+)
+def test_crashes_bury_no_bystander(storm: Storm, points: tuple[Point, ...], victim: Victim) -> None:
+    """The same jobs are there at every crash; in the end all of them are committed."""
+    storm.load.start(seed=51, jobs=JOBS, rate=0)
+    storm.load.wait()
+
+    for crash, point in enumerate(islice(cycle(points), CRASHES), 1):
+        storm.points.arm(point, victim)
+        storm.crew.add()
+        wait_for(lambda: len(storm.points.kills()) >= crash, PATIENCE_SECONDS, f"crash {crash}")  # noqa: B023
+        assert JOBS == sum(places(storm.broker_url)), "jobs ended before the last crash"
+    storm.crew.start(2)
+
+    wait_for(lambda: storm.ended() == JOBS, PATIENCE_SECONDS, "all jobs to end")
+    assert [] == storm.execute(_DEAD)
+    storm.finish().assert_clean()
+
+
+def test_poison_that_ends_the_whole_worker_is_buried(storm: Storm, tmp_path: Path) -> None:
+    """A job whose runs take the main process along is buried alone; its neighbours commit."""
+    deaths = tmp_path / "deaths"
+    storm.crew.env |= {
+        "CELERIAC_KINDS": "tests.faults.killer_kind:KILLER",
+        DEATHS: str(deaths),
+    }
+    producer = Celery(broker=storm.broker_url, backend=storm.result_url, set_as_current=False)
+    sent = [
+        producer.send_task(
+            TASK, kwargs={"poison": number == NEIGHBOURS // 2, "takes_parent": True}, queue=QUEUE
+        )
+        for number in range(NEIGHBOURS + 1)
+    ]
+    poison = sent.pop(NEIGHBOURS // 2)
+
+    def all_ended() -> bool:
+        storm.crew.replace_dead(workers=1)
+        return storm.ended() == NEIGHBOURS + 1
+
+    wait_for(all_ended, 90, "every job to end, under a supervisor")
+
+    together, *alone = (int(line) for line in deaths.read_text().split())
+    assert together > 1, "the poison was alone from the start: nobody was in danger"
+    assert [1] * CRASH_LIMIT == alone
+    ((buried, error),) = storm.execute(_DEAD)
+    assert poison.id == buried
+    assert f"its process died {CRASH_LIMIT} times while it ran alone" in error
+    assert {"SUCCESS"} == {one.status for one in sent}
+    assert CRASH_LIMIT + 1 == storm.crew.killed_workers()

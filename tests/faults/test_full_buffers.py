@@ -1,0 +1,90 @@
+"""Workers that are stopped while they have far more jobs than they can run at once."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from tests.faults.crew import PATIENCE_SECONDS
+from tests.faults.redis_state import places
+from tests.faults.storm import Storm
+from tests.waiting import wait_for
+
+JOBS = 1200
+#: So many of them are in the workers' hands when these are stopped, at the least.
+RESERVED = 300
+
+
+@pytest.fixture
+def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
+    """Two workers, their children waiting before locked tables, their buffers filled."""
+    limits = {"CELERIAC_LOCK_SECONDS": "40", "CELERIAC_STATEMENT_SECONDS": "50"}
+    with Storm(tmp_path, worker_env | limits) as storm:
+        storm.crew.start(2)
+        yield storm
+
+
+@contextmanager
+def full_buffers(storm: Storm) -> Iterator[None]:
+    """Keep every child waiting, and let the workers reserve meanwhile."""
+    with closing(psycopg2.connect(storm.database_url)) as connection:
+        with connection.cursor() as cursor:
+            # Reading stays possible: somebody looks on.
+            cursor.execute(
+                "LOCK TABLE faults.entry, faults.keyed, faults.movement IN EXCLUSIVE MODE"
+            )
+        storm.load.start(seed=61, jobs=JOBS, rate=0)
+        storm.load.wait()
+        wait_for(lambda: places(storm.broker_url)[1] >= RESERVED, PATIENCE_SECONDS, "full buffers")
+        yield
+
+
+def ask_all(storm: Storm, number: signal.Signals, answer: str) -> None:
+    """Send a signal to every worker, and wait until each has said what it makes of it."""
+    for worker in storm.crew.workers:
+        os.kill(worker.pid, number)
+    for worker in storm.crew.workers:
+        wait_for(lambda: answer in worker.log, PATIENCE_SECONDS, answer)  # noqa: B023
+
+
+def assert_all_is_back(storm: Storm) -> None:
+    """Each job is in its queue or over; others end what is left."""
+    wait_for(lambda: not storm.crew.processes(), PATIENCE_SECONDS, "the end of every process")
+    waiting, reserved = places(storm.broker_url)
+    assert 0 == reserved
+    # One that committed in the last moment may have gone back all the same: the ledger knows it.
+    assert JOBS <= waiting + storm.ended() <= JOBS + RESERVED
+    assert 0 < waiting
+
+    storm.crew.replace_dead()
+    storm.drain()
+    assert JOBS == storm.ended()
+    storm.finish().assert_clean()
+
+
+def test_warm_shutdown_gives_the_buffer_back(storm: Storm) -> None:
+    """What runs is settled, and nothing stays reserved, not even until a lease has run out."""
+    with full_buffers(storm):
+        ask_all(storm, signal.SIGTERM, "Warm shutdown")
+        ask_all(storm, signal.SIGTERM, "Warm shutdown")
+    wait_for(lambda: not any(w.is_running for w in storm.crew.workers), PATIENCE_SECONDS, "the end")
+
+    assert [0, 0] == [worker.returncode for worker in storm.crew.workers]
+    waiting, _ = places(storm.broker_url)
+    assert JOBS == waiting + storm.ended()
+    assert_all_is_back(storm)
+
+
+def test_cold_shutdown_gives_everything_back(storm: Storm) -> None:
+    """QUIT during a warm shutdown ends the children; their jobs go back with the buffer."""
+    with full_buffers(storm):
+        ask_all(storm, signal.SIGTERM, "Warm shutdown")
+        ask_all(storm, signal.SIGQUIT, "Cold shutdown")
+        ended = storm.crew.workers
+        wait_for(lambda: not any(w.is_running for w in ended), PATIENCE_SECONDS, "the end")
+
+    assert_all_is_back(storm)

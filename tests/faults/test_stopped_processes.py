@@ -1,0 +1,81 @@
+"""Processes that stand still for longer than a lease and then go on: nothing lost or doubled."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.faults.crew import PATIENCE_SECONDS
+from tests.faults.standstill import let_pass, stopped
+from tests.faults.storm import QUICK_RECOVERY, Storm
+from tests.waiting import wait_for
+from tests.workers import Worker
+
+LEASE_SECONDS = float(QUICK_RECOVERY["CELERIAC_LEASE_SECONDS"])
+
+STORM = pytest.param(30, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800)))
+
+
+@pytest.fixture
+def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
+    """Nothing started yet; a child may stand still for longer than a batch may last."""
+    with Storm(tmp_path, worker_env) as storm:
+        storm.crew.env |= QUICK_RECOVERY | {"CELERIAC_BATCH_SECONDS": "60"}
+        yield storm
+
+
+@pytest.mark.parametrize("times", [pytest.param(3, id="sample"), STORM])
+def test_children_that_stand_still(storm: Storm, times: int) -> None:
+    """Their batches stay theirs, and commit once they go on: their worker renews its lease."""
+    random = Random(21)
+    storm.start(seed=21, rate=40)
+
+    for _ in range(times):
+        child = random.choice(random.choice(storm.crew.living()).children())
+        with stopped(child):
+            let_pass(1.5 * LEASE_SECONDS)
+        storm.advance(20)
+
+    storm.finish().assert_clean()
+    assert [] == storm.recovered()
+    assert 0 == storm.crew.lost_children()
+
+
+@pytest.mark.parametrize("times", [pytest.param(2, id="sample"), STORM])
+def test_main_processes_that_stand_still(storm: Storm, times: int) -> None:
+    """Others take over their jobs; what they still believe to have afterwards does no harm."""
+    storm.start(seed=22, rate=40)
+
+    for number in range(times):
+        sleeper = storm.crew.workers[number % 2]
+        before, heard = recoveries(storm, sleeper), admissions(sleeper)
+        with stopped(sleeper.pid):
+            wait_for(lambda: recoveries(storm, sleeper) > before, PATIENCE_SECONDS, "recovery")  # noqa: B023
+        wait_for(lambda: admissions(sleeper) > heard, PATIENCE_SECONDS, "the sleeper to learn it")  # noqa: B023
+        storm.advance(20)
+
+    storm.finish().assert_clean()
+
+
+def test_a_main_process_that_stood_still_works_on(storm: Storm) -> None:
+    """Once it has learned that its jobs were given to others, it takes new ones like any worker."""
+    storm.start(seed=23, rate=40)
+    sleeper, other = storm.crew.workers
+
+    with stopped(sleeper.pid):
+        wait_for(lambda: recoveries(storm, sleeper), PATIENCE_SECONDS, "its jobs to be recovered")
+    other.stop()
+
+    storm.advance(100)
+    storm.finish().assert_clean()
+
+
+def recoveries(storm: Storm, worker: Worker) -> int:
+    """Count how often a worker's jobs were given to others."""
+    return sum(f":{worker.pid}:" in owner for owner in storm.recovered())
+
+
+def admissions(worker: Worker) -> int:
+    """Count how often a worker said that others have its jobs now."""
+    return worker.log.count("the lease ran out and others took the jobs")

@@ -1,0 +1,75 @@
+"""A batch on its way: what was sent to which child, and when."""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.delivery import Parcel, Remarks
+from worker.request import Request
+from worker.waiting import Waiting
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Jobs of one task that a child works on."""
+
+    number: int
+    jobs: list[Waiting]
+    pid: int | None = None
+    started_at: float | None = None
+
+    @property
+    def task(self) -> str:
+        """The task of all its jobs."""
+        return self.jobs[0].task
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether a death would have one suspect only."""
+        return len(self.jobs) == 1
+
+    def start(self, pid: int, at: float) -> None:
+        """Note which child took it."""
+        self.pid, self.started_at = pid, at
+        for one in self.jobs:
+            if isinstance(one.request, Request):
+                one.request.on_accepted(pid, at)
+
+    def unstart(self) -> None:
+        """Take its jobs back from the running ones: they wait again."""
+        for one in self.jobs:
+            if isinstance(one.request, Request):
+                one.request.unstart()
+
+
+def parcel_of(
+    jobs: list[Waiting],
+    now: datetime,
+    revoked: Container[str],
+    may_wait: Callable[[Waiting], bool] | None,
+) -> Parcel:
+    """Return what a child needs of these jobs; revocation and expiry are looked at now.
+
+    ``may_wait`` says of a job whether it may be parked should its target be
+    locked; None if none may.
+    """
+    remarks = {}
+    for position, one in enumerate(jobs):
+        if _is_ordinary(one) and may_wait and not (revoked and one.id in revoked):
+            continue
+        remarks[position] = Remarks(
+            attempts=one.crashes + 1,
+            may_wait=bool(may_wait and may_wait(one)),
+            cancelled=one.cancel_reason(now, revoked),
+            buried=one.buried,
+        )
+    return Parcel(jobs[0].task, [one.id for one in jobs], [one.body for one in jobs], remarks)
+
+
+def _is_ordinary(one: Waiting) -> bool:
+    return (
+        one.request is None
+        and not one.is_suspect
+        and one.buried is None
+        and one.first_busy_at is None
+    )

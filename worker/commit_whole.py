@@ -1,0 +1,79 @@
+"""Commit what plain jobs write, ledger and rows, in one statement: the short way.
+
+One round trip a batch. Whatever PostgreSQL refuses undoes the statement as a
+whole, and its jobs take the careful way, which finds out why.
+"""
+
+from dataclasses import dataclass, field
+
+from postgres import whole
+from postgres.decision import Decision, decide
+from postgres.errors import PoolExhausted, Refused
+from postgres.transaction import transaction
+from worker.child import Child
+from worker.delivery import Fate, Parcel, Settlement
+from worker.unpack import PlainJobs
+
+#: SQLSTATE of a statement that ran out of time.
+QUERY_CANCELED = "57014"
+
+
+@dataclass(slots=True)
+class Tally:
+    """How the jobs of a parcel ended so far, by position; the rest is still to be done."""
+
+    rows: list[int]
+    settlements: dict[int, Settlement] = field(default_factory=dict)
+    whole: set[int] = field(default_factory=set)
+    timeouts: int = 0
+
+    def left(self) -> list[int]:
+        """Return the positions that nobody decided yet."""
+        done = self.whole
+        return [p for p in range(len(self.rows)) if p not in done and p not in self.settlements]
+
+
+def commit_plain(parcel: Parcel, child: Child, tally: Tally) -> None:
+    """Commit the plain jobs of a parcel as far as the short way goes; raises nothing.
+
+    Jobs that it does not decide are as they were: nothing of them is written.
+    """
+    reader = child.readers.get(parcel.task)
+    if reader is None:
+        return
+    for jobs in reader.read(parcel).within(child.batch_rows):
+        _commit(parcel.task, jobs, child, tally)
+
+
+def _commit(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> None:
+    try:
+        _write(task, jobs, child, tally)
+    except PoolExhausted as error:
+        _wait(jobs, str(error), tally)
+    except Refused as refused:
+        tally.timeouts += refused.sqlstate == QUERY_CANCELED
+        if decide(refused.sqlstate, refused.phase, len(jobs.ids)) is Decision.WAIT:
+            _wait(jobs, str(refused), tally)
+    except Exception:  # noqa: BLE001, S110 - a kind may raise anything, and will again in its run
+        pass
+
+
+def _write(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> None:
+    planned = child.kinds[task].write_whole(jobs.payloads, lambda: transaction(child.pool))
+    if planned is None:
+        return
+    if planned.others:
+        others = set(planned.others)
+        jobs = jobs.only([place for place in range(len(jobs.ids)) if place not in others])
+    if not jobs.ids:
+        return
+    new = whole.NewJobs(task, jobs.ids, jobs.subjects, jobs.rows, jobs.digests)
+    whole.commit_whole(new, planned.writes, child.worker, child.pool)
+    for position, rows in zip(jobs.positions, jobs.rows, strict=True):
+        tally.rows[position] = rows
+    tally.whole.update(jobs.positions)
+
+
+def _wait(jobs: PlainJobs, reason: str, tally: Tally) -> None:
+    for position, id_, subject in zip(jobs.positions, jobs.ids, jobs.subjects, strict=True):
+        tally.settlements[position] = Settlement(id_, Fate.WAIT, error=reason, subject=subject)

@@ -1,0 +1,287 @@
+"""kombu's Redis channel with another way to take messages: many at a time, under a lease.
+
+Queues, messages, publishing, remote control and events are kombu's own.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.resources import files
+from queue import Empty
+from time import monotonic
+from typing import Any
+
+from kombu.transport import redis
+from kombu.transport.virtual import QoS as VirtualQoS
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+from redis import Redis
+
+from worker.transport import envelope
+from worker.transport.lease import connection_options
+from worker.transport.peek import read_message, read_slab
+from worker.transport.reservation import Reservation
+from worker.transport.slabs import Place, place_of
+from worker.waiting import Waiting
+
+_RESERVE = (files("worker.transport") / "reserve.lua").read_text(encoding="utf-8")
+
+_MOST_MESSAGES = 1_000
+_MOST_BYTES = 1024 * 1024
+#: How long an idle worker waits on one list before it looks at the others.
+_WAIT_SECONDS = 0.25
+
+#: One a deployment and process: what a process holds outlives its connections.
+_reservations: dict[tuple[Any, ...], Reservation] = {}
+
+
+class QoS(VirtualQoS):  # type: ignore[misc]  # kombu has no types
+    """The window of a channel, counted in what the whole process holds."""
+
+    restore_at_shutdown = False
+
+    def can_consume(self) -> bool:
+        """Whether there is room in the window."""
+        return bool(self.can_consume_max_estimate())
+
+    def can_consume_max_estimate(self) -> int:
+        """Count the messages for which there is room."""
+        slabs = self.channel.reservation.slabs
+        held: int = slabs.unsettled - slabs.aside
+        return max(0, self.prefetch_count - held) if self.prefetch_count else _MOST_MESSAGES
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Nothing to write down: the slab holds the message."""
+
+    def ack(self, delivery_tag: str) -> None:
+        """Note that a message is done with."""
+        self.channel.reservation.done_with([place_of(delivery_tag)])
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
+        """Note that a message is done with, or goes back to its queue."""
+        end = self.channel.reservation.give_back if requeue else self.channel.reservation.done_with
+        end([place_of(delivery_tag)])
+
+    def restore_unacked(self, client: Any = None) -> None:
+        """Nothing: whatever became of this channel, the lease goes on."""
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """Nothing, for the same reason."""
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing goes back by age."""
+
+
+class Channel(envelope.Channel):
+    """kombu's channel; messages that have to be acknowledged are reserved in slabs."""
+
+    QoS = QoS
+    lease_seconds = 15.0
+    from_transport_options = (*redis.Channel.from_transport_options, "lease_seconds")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._without_ack: set[str] = set()
+        self._command = "BRPOP"
+        self._is_idle = False
+        self._turn = 0
+        self._number = self._last_number = 0
+        self._waited_for = ""
+        self._may_move = True
+        self._asked: list[str] = []
+        self._reservation: Reservation | None = None
+
+    @property
+    def reservation(self) -> Reservation:
+        """What this process holds of this deployment's messages."""
+        if self._reservation is None:
+            place = self._connparams()
+            where = tuple(str(place.get(part)) for part in ("path", "host", "port", "db"))
+            key = (*where, self.global_keyprefix)
+            if key not in _reservations or _reservations[key].is_released:
+                _reservations[key] = self._new_reservation()
+            self._reservation = _reservations[key]
+        return self._reservation
+
+    def _new_reservation(self) -> Reservation:
+        # Pools of its own: this channel's are closed with it.
+        notes, lease = self._get_pool(), self._get_pool()
+        lease.connection_kwargs.update(connection_options(self.lease_seconds))
+        return Reservation(
+            partial(Redis, connection_pool=notes),
+            partial(Redis, connection_pool=lease),
+            self.global_keyprefix,
+            self.lease_seconds,
+        )
+
+    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: FBT001 - kombu's
+        """Hold a lease from the first queue on whose messages have to be acknowledged."""
+        if no_ack:
+            self._without_ack.add(queue)
+        else:
+            self.reservation.start()
+        return super().basic_consume(queue, no_ack, *args, **kwargs)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if self._without_ack:
+            self._command = "BRPOP"
+            super()._brpop_start(timeout)
+            return
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        if self._is_idle:
+            self._wait()
+        else:
+            self._reserve(queues)
+
+    def _wait(self) -> None:
+        """Take the next message of one list when it comes: this worker alone wakes up."""
+        keys = self.reservation.keys
+        if self._may_move:
+            self._command = "BLMOVE"
+            slab = keys.slab(self._number)
+            arguments: tuple[Any, ...] = (self._waited_for, slab, "RIGHT", "LEFT", _WAIT_SECONDS)
+        else:
+            # A full server refuses BLMOVE; it still passes the time, on a list that nobody fills.
+            self._command, self._may_move = "BLPOP", True
+            arguments = (f"{keys.base}nothing", _WAIT_SECONDS)
+        self.client.connection.send_command(self._command, *arguments)
+
+    def _reserve(self, queues: list[str]) -> None:
+        self._command = "EVAL"
+        reservation = self.reservation
+        self._number = self._number or reservation.slabs.next_number()
+        self._asked = [queue for _ in self.priority_steps for queue in queues]
+        lists = [
+            self.global_keyprefix + self._q_for_pri(queue, step)
+            for step in self.priority_steps
+            for queue in queues
+        ]
+        self._turn = (self._turn + 1) % len(queues)
+        last, waited_for = self._last_number, self._waited_for
+        self._waited_for = lists[self._turn]
+        names = reservation.keys
+        keys = [names.owners, names.recovered, names.slabs, names.suspects]
+        keys += [names.slab(self._number), names.slab(last), *lists]
+        most = max(1, min(self.qos.can_consume_max_estimate(), _MOST_MESSAGES))
+        self.client.connection.send_command(
+            *("EVAL", _RESERVE, len(keys), *keys),
+            *(names.owner, self._number, most, _MOST_BYTES, self._waited_for, last, waited_for),
+        )
+
+    def _brpop_read(self, **options: Any) -> Any:
+        if self._command == "BRPOP":
+            return super()._brpop_read(**options)
+        try:
+            answer = self._read_answer(**options)
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if answer is None or answer == []:
+            # Waited in vain: look at all lists. Found all lists empty: wait.
+            self._is_idle = self._command == "EVAL"
+            raise Empty
+        self._is_idle = False
+        if answer == [-1]:
+            self.reservation.lease.was_recovered = True
+            raise Empty
+        number, self._number = self._number, 0
+        if self._command == "BLMOVE":
+            self._last_number = number
+            queue = self._queue_of(self._waited_for)
+            self._take(number, queue, 1, answer, [])
+        else:
+            place, count, joined, suspects = answer
+            self._take(number, self._asked[place - 1], count, joined, suspects)
+        return True
+
+    def _read_answer(self, **options: Any) -> Any:
+        try:
+            return self.client.parse_response(self.client.connection, self._command, **options)
+        except self.connection_errors:
+            # So that the next round connects again; what was on its way is found by its slab.
+            self.client.connection.disconnect()
+            self._number = 0
+            raise
+        except self.ResponseError:
+            if self._command != "BLMOVE":
+                raise
+            self._may_move = False
+            return None
+
+    def _queue_of(self, key: str) -> str:
+        return key.removeprefix(self.global_keyprefix).rsplit(self.sep, 1)[0]
+
+    def _take(
+        self, number: int, queue: str, count: int, joined: bytes, suspects: Sequence[int]
+    ) -> None:
+        reservation = self.reservation
+        reservation.slabs.open(number, count)
+        self._queue_cycle.rotate(queue)
+        tasks = reservation.plain_tasks if reservation.intake else ()
+        deaths = dict(zip(suspects[::2], suspects[1::2], strict=True))
+        try:
+            jobs = read_slab(joined, count, number, tasks)
+            rest = [place for place, job in enumerate(jobs) if job is None]
+            raws: Mapping[int, bytes] = envelope.raws(joined, rest)
+        except (ValueError, RecursionError):
+            stored = [joined] if count == 1 else self._read_slab_again(number)
+            jobs = [read_message(raw, number, at, tasks) for at, raw in enumerate(stored)]
+            raws = {at: raw for at, raw in enumerate(stored) if jobs[at] is None}
+        plain = [job for job in jobs if job is not None]
+        if deaths:
+            _mark_suspects(plain, deaths)
+            reservation.deaths |= {
+                Place(number, at): deaths[at] for at in raws.keys() & deaths.keys()
+            }
+        if plain and reservation.intake:
+            reservation.intake(plain)
+        self._deliver_all(raws, queue, number)
+
+    def _read_slab_again(self, number: int) -> list[bytes]:
+        """Read the messages one by one: some of them are not of the usual form."""
+        with self.conn_or_acquire() as client:
+            key = self.reservation.keys.slab(number).removeprefix(self.global_keyprefix)
+            found: list[bytes] = client.lrange(key, 0, -1)
+        return found[::-1]
+
+    def _deliver_all(self, raws: Mapping[int, bytes], queue: str, number: int) -> None:
+        """Deliver messages to Celery, each of them, also after one that could not be delivered."""
+        first_error: Exception | None = None
+        for place, raw in raws.items():
+            message = loads(bytes_to_str(envelope.readable(raw, queue)))
+            at = Place(number, place)
+            message["properties"]["delivery_tag"] = at.tag
+            self.reservation.elsewhere.add(at)
+            try:
+                self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
+            except Exception as error:  # noqa: BLE001 - raised below, when all had their turn
+                first_error = first_error or error
+        if first_error is not None:
+            raise first_error
+
+
+def _mark_suspects(jobs: Sequence[Waiting], deaths: Mapping[int, int]) -> None:
+    for job in jobs:
+        if job.position in deaths:
+            job.is_suspect, job.crashes = True, deaths[job.position]
+
+
+class Transport(envelope.Transport):
+    """kombu's Redis transport over this channel."""
+
+    Channel = Channel
+
+
+class SentinelChannel(Channel, redis.SentinelChannel):  # type: ignore[misc]  # kombu has no types
+    """The same behind Redis Sentinel."""
+
+    from_transport_options = (*redis.SentinelChannel.from_transport_options, "lease_seconds")
+
+
+class SentinelTransport(redis.SentinelTransport):  # type: ignore[misc]  # kombu has no types
+    """kombu's Sentinel transport over this channel."""
+
+    Channel = SentinelChannel

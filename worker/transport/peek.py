@@ -1,0 +1,81 @@
+"""Look at messages just far enough to tell plain jobs from all others.
+
+A plain job needs nothing of Celery's: no ETA, no expiry, no retry, no group
+whose result names it. It waits unopened; its body is handed to a child as the
+text that it came as.
+"""
+
+from collections.abc import Container
+from typing import Any, Literal
+
+import msgspec
+
+from worker.waiting import Waiting
+
+
+class _Headers(msgspec.Struct):
+    id: str
+    task: str
+    eta: Any = None
+    expires: Any = None
+    retries: Any = None
+    group: Any = None
+    parent_id: Any = None
+    compression: Any = None
+    ignore_result: Any = False
+
+
+class _Properties(msgspec.Struct):
+    body_encoding: Literal["base64"]
+
+
+class _Message(msgspec.Struct, rename="kebab"):
+    """The form in which nearly all jobs come: protocol 2, JSON, base64."""
+
+    body: str
+    headers: _Headers
+    properties: _Properties
+    content_type: Literal["application/json"]
+    content_encoding: Literal["utf-8"]
+
+
+_messages = msgspec.json.Decoder(list[_Message])
+_message = msgspec.json.Decoder(_Message)
+
+
+def read_slab(joined: bytes, count: int, slab: int, tasks: Container[str]) -> list[Waiting | None]:
+    """Return the plain jobs of a slab at their positions, None for all others.
+
+    Raises ValueError when not every message has the usual form: then each has
+    to be looked at by itself.
+    """
+    messages = _messages.decode(b"[%b]" % joined)
+    if len(messages) != count:
+        raise ValueError(f"{count} messages, but {len(messages)} values")
+    return [_plain(message, slab, place, tasks) for place, message in enumerate(messages)]
+
+
+def read_message(raw: bytes, slab: int, position: int, tasks: Container[str]) -> Waiting | None:
+    """Return a plain job, or None."""
+    try:
+        return _plain(_message.decode(raw), slab, position, tasks)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _plain(message: _Message, slab: int, position: int, tasks: Container[str]) -> Waiting | None:
+    headers = message.headers
+    if (
+        headers.eta is not None
+        or headers.expires is not None
+        or headers.retries
+        or headers.compression is not None
+        or headers.task not in tasks
+        or not headers.id
+    ):
+        return None
+    wants_result = not headers.ignore_result
+    if wants_result and (headers.group is not None or headers.parent_id is not None):
+        # The result names them, in words that only Celery's context knows.
+        return None
+    return Waiting(headers.id, headers.task, message.body, wants_result, slab, position)

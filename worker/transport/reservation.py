@@ -1,0 +1,171 @@
+"""The jobs that this process has reserved, from the first to the last: one object a worker.
+
+It outlives every connection: what is under our lease stays ours while the
+broker is away, and is settled over whatever connection comes next.
+"""
+
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
+from importlib.resources import files
+from socket import gethostname
+from typing import Any, Protocol
+from uuid import uuid4
+
+import msgspec
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.transport.desk import Desk
+from worker.transport.keys import Keys
+from worker.transport.lease import Lease
+from worker.transport.server import refuse_old
+from worker.transport.slabs import Place, Reserved, Settling, Slabs
+from worker.waiting import Waiting
+
+_SETTLE = (files("worker.transport") / "settle.lua").read_text(encoding="utf-8")
+
+
+class Intake(Protocol):
+    """Who takes plain jobs."""
+
+    def __call__(self, jobs: Sequence[Waiting]) -> None:
+        """Take jobs, in the order of arrival."""
+
+
+class Reservation:
+    """What this worker holds, and its lease on it. For the main loop alone."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Redis],
+        connect_for_lease: Callable[[], Redis],
+        prefix: str,
+        lease_seconds: float,
+    ) -> None:
+        owner = f"{gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.keys = Keys(prefix, owner)
+        self.slabs = Slabs()
+        self.lease = Lease(connect_for_lease, self.keys, lease_seconds)
+        #: Tasks whose jobs may skip Celery, and who takes them; none until a consumer says so.
+        self.plain_tasks: Collection[str] = ()
+        self.intake: Intake | None = None
+        #: Jobs that went Celery's way although their process died before, by place.
+        self.deaths: dict[Place, int] = {}
+        #: Jobs that Celery has and that did not come to us yet: they wait for their ETA.
+        self.elsewhere: set[Place] = set()
+        self._connect = connect
+        self._desk = Desk(connect())
+        self._owed = Settling()
+        self._batches = 0
+        self._is_started = self.is_released = False
+
+    def start(self) -> None:
+        """Check the server and begin to renew the lease; again after each reconnect.
+
+        What Redis holds for us and we do not know of was on its way to us when
+        a connection broke: it goes back to its queue.
+        """
+        with self._connect() as client:
+            refuse_old(client.info("server"), self.keys.base)
+            if self.flush():
+                self._give_back_unknown(client)
+        if not self._is_started:
+            self._is_started = True
+            self.lease.start()
+
+    def start_over(self) -> None:
+        """Forget everything after others gave it back; only then may we reserve again."""
+        self.slabs.forget()
+        self._owed = Settling()
+        self.elsewhere.clear()
+        self.deaths.clear()
+        with self._connect() as client:
+            self._give_back_unknown(client)
+            client.delete(self.keys.recovered)
+
+    def dispatch(self, jobs: Sequence[Reserved], *, alone: bool) -> int:
+        """Note that a batch goes to a child; return its number.
+
+        Should this whole process die, these jobs are suspects, and no others.
+        """
+        self._batches += 1
+        note = {"alone": alone, "parts": self.slabs.start(jobs)}
+        try:
+            encoded = msgspec.json.encode(note)
+            self._desk.post("HSET", self.keys.running, self._batches, encoded)
+        except RedisError:
+            # Not counted then; the jobs themselves are safe under the lease.
+            pass
+        return self._batches
+
+    def suspect(self, job: Reserved, deaths: int) -> None:
+        """Note that the job's process died: once more than before if it ran alone."""
+        place = self.slabs.place(job)
+        if place is not None:
+            self._owed.suspected.append((*place, deaths))
+
+    def clear(self, job: Reserved) -> None:
+        """Note that a suspect came through; before it is settled."""
+        place = self.slabs.place(job)
+        if place is not None:
+            self._owed.cleared.append(place)
+
+    def came_back(self, batch: int, jobs: Sequence[Reserved]) -> None:
+        """Note that a batch is with a child no more."""
+        self.slabs.stop(jobs)
+        self._owed.batches.append(batch)
+
+    def done_with(self, jobs: Iterable[Reserved]) -> None:
+        """Note that jobs are over; Redis is told with the next :meth:`flush`."""
+        self.slabs.settle(jobs)
+
+    def give_back(self, jobs: Iterable[Reserved]) -> None:
+        """Note that jobs go back to their queues; Redis is told with the next :meth:`flush`."""
+        self.slabs.give_back(jobs)
+
+    def give_back_elsewhere(self) -> None:
+        """Give back what Celery has: it forgets such jobs with the connection."""
+        self.give_back(self.elsewhere)
+        self.elsewhere.clear()
+
+    def flush(self) -> bool:
+        """Tell Redis what was noted, in one round trip; False if it could not be told yet."""
+        self._owed.add(self.slabs.settling())
+        if not self._owed:
+            return True
+        owed, self._owed = self._owed, Settling()
+        try:
+            self._tell(owed)
+        except (RedisError, OSError):
+            owed.add(self._owed)
+            self._owed = owed
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give everything back and end the lease; a second call does nothing."""
+        if not self._is_started or self.is_released:
+            return
+        self.is_released = True
+        self._owed.add(self.slabs.close())
+        try:
+            self.flush()
+            self._desk.ask("DEL", self.keys.running)
+        except (RedisError, OSError):
+            # Others give it back when the lease has run out.
+            self.lease.stop()
+            return
+        finally:
+            self._desk.close()
+        self.lease.stop(give_back=True)
+
+    def _give_back_unknown(self, client: Redis) -> None:
+        numbers: Any = client.hkeys(self.keys.slabs)
+        unknown = {int(number) for number in numbers} - self.slabs.numbers()
+        self._owed.back += sorted(unknown, reverse=True)
+        self.flush()
+
+    def _tell(self, owed: Settling) -> None:
+        keys = (self.keys.slabs, self.keys.running, self.keys.suspects)
+        work = msgspec.json.encode(owed)
+        self._desk.ask("EVAL", _SETTLE, len(keys), *keys, self.keys.slab_prefix, work)

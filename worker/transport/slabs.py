@@ -1,0 +1,199 @@
+"""What this worker has reserved and not yet settled: its slabs, as Redis holds them. Pure.
+
+A slab is done when its last job is settled. While a few jobs of one take
+long, the others' messages would stay in Redis with them; so once half of a
+slab is settled, it is rewritten without them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+
+class Reserved(Protocol):
+    """A job with the place of its message."""
+
+    @property
+    def slab(self) -> int:
+        """Number of the slab."""
+
+    @property
+    def position(self) -> int:
+        """Position in the slab as it was reserved, from 0."""
+
+
+class Place(NamedTuple):
+    """Where the message of a job is that Celery has; its delivery tag says so."""
+
+    slab: int
+    position: int
+
+    @property
+    def tag(self) -> str:
+        """The delivery tag."""
+        return f"{self.slab}:{self.position}"
+
+
+def place_of(tag: str) -> Place:
+    """Return the place that a delivery tag names."""
+    slab, _, position = tag.partition(":")
+    return Place(int(slab), int(position))
+
+
+class Settling(msgspec.Struct):
+    """What to tell Redis in one call: the argument of ``settle.lua``."""
+
+    suspected: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
+    cleared: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    done: list[int] = msgspec.field(default_factory=list)
+    back: list[int] = msgspec.field(default_factory=list)
+    changed: list[tuple[int, int, list[int], list[int]]] = msgspec.field(default_factory=list)
+    batches: list[int] = msgspec.field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__struct_fields__)
+
+    def add(self, other: "Settling") -> None:
+        """Append what another one says."""
+        for name in self.__struct_fields__:
+            getattr(self, name).extend(getattr(other, name))
+
+
+@dataclass(slots=True)
+class _Slab:
+    #: Positions as first reserved, of the messages that Redis holds now, oldest first.
+    stored: list[int]
+    unsettled: set[int]
+    #: On their way to their queue.
+    back: set[int] = field(default_factory=set)
+    #: Batches under way that name places in it: they must not move.
+    running: int = 0
+
+    def places(self, positions: Iterable[int]) -> list[int]:
+        if len(self.stored) == self.stored[-1] - self.stored[0] + 1 and not self.stored[0]:
+            return list(positions)
+        place = {position: place for place, position in enumerate(self.stored)}
+        return [place[position] for position in positions]
+
+
+@dataclass(slots=True)
+class Slabs:
+    """The slabs of one worker."""
+
+    unsettled: int = 0
+    #: How many of them wait for locks: they do not count against the window.
+    aside: int = 0
+    _last: int = 0
+    _open: dict[int, _Slab] = field(default_factory=dict)
+    _touched: set[int] = field(default_factory=set)
+
+    def next_number(self) -> int:
+        """Return a number that no slab of this worker ever had."""
+        self._last += 1
+        return self._last
+
+    def open(self, number: int, messages: int) -> None:
+        """Note that a slab was reserved, with so many messages at positions from 0."""
+        self._open[number] = _Slab(list(range(messages)), set(range(messages)))
+        self.unsettled += messages
+
+    def holds(self, job: Reserved) -> bool:
+        """Whether the job is still ours to settle."""
+        slab = self._open.get(job.slab)
+        return slab is not None and job.position in slab.unsettled
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of all open slabs."""
+        return set(self._open)
+
+    def start(self, jobs: Iterable[Reserved]) -> list[tuple[int, list[int]]]:
+        """Note that a batch runs; return where its messages are, slab by slab."""
+        parts = []
+        for number, positions in _by_slab(jobs).items():
+            slab = self._open.get(number)
+            if slab is not None:
+                slab.running += 1
+                parts.append((number, slab.places(positions)))
+        return parts
+
+    def place(self, job: Reserved) -> tuple[int, int] | None:
+        """Return slab and place where Redis holds the job's message now; None if it does not."""
+        slab = self._open.get(job.slab)
+        if slab is None or job.position not in slab.unsettled:
+            return None
+        return job.slab, slab.places([job.position])[0]
+
+    def stop(self, jobs: Iterable[Reserved]) -> None:
+        """Note that a batch came back, whatever became of it."""
+        for number in _by_slab(jobs):
+            slab = self._open.get(number)
+            if slab is not None:
+                slab.running -= 1
+
+    def settle(self, jobs: Iterable[Reserved]) -> None:
+        """Take jobs out that are over. Those that are not ours are passed over."""
+        for number, positions in _by_slab(jobs).items():
+            slab = self._open.get(number)
+            if slab is not None:
+                self._take_out(number, slab, slab.unsettled.intersection(positions))
+
+    def give_back(self, jobs: Iterable[Reserved]) -> None:
+        """Take jobs out that go back to their queues."""
+        for number, positions in _by_slab(jobs).items():
+            slab = self._open.get(number)
+            if slab is not None:
+                back = slab.unsettled.intersection(positions)
+                slab.back |= back
+                self._take_out(number, slab, back)
+
+    def settling(self) -> Settling:
+        """Return what Redis has to be told of all that was taken out since the last time."""
+        settling = Settling()
+        touched, self._touched = self._touched, set()
+        for number in sorted(touched & self._open.keys()):
+            slab = self._open[number]
+            if not slab.unsettled:
+                del self._open[number]
+            if not slab.unsettled and not slab.back:
+                settling.done.append(number)
+            elif slab.back or (2 * len(slab.unsettled) <= len(slab.stored) and not slab.running):
+                settling.changed.append(_rewrite(number, slab))
+        return settling
+
+    def close(self) -> Settling:
+        """Give up everything; return what makes Redis hold the unsettled messages alone."""
+        settling = self.settling()
+        for number, slab in self._open.items():
+            if len(slab.unsettled) < len(slab.stored):
+                settling.changed.append(_rewrite(number, slab))
+        self.forget()
+        return settling
+
+    def forget(self) -> None:
+        """Forget everything: another worker has it now."""
+        self._open.clear()
+        self._touched.clear()
+        self.unsettled = self.aside = 0
+
+    def _take_out(self, number: int, slab: _Slab, positions: set[int]) -> None:
+        slab.unsettled -= positions
+        self.unsettled -= len(positions)
+        self._touched.add(number)
+
+
+def _rewrite(number: int, slab: _Slab) -> tuple[int, int, list[int], list[int]]:
+    kept, back = sorted(slab.unsettled), sorted(slab.back)
+    change = (number, len(slab.stored), slab.places(kept), slab.places(back))
+    slab.stored = kept
+    slab.back.clear()
+    return change
+
+
+def _by_slab(jobs: Iterable[Reserved]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for job in jobs:
+        found[job.slab].append(job.position)
+    return found
