@@ -69,7 +69,7 @@ def main(  # noqa: PLR0913 - options are arguments
             bench.run(scenario, found)
             results.write(output)
     print("\n".join(table.lines(results.as_dict())))
-    sys.exit(bool(results.failures))
+    sys.exit(bool(results.failed))
 
 
 def _schemas(ground: Ground, chosen: dict[str, list[Subject]]) -> list[str]:

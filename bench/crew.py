@@ -3,7 +3,7 @@
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -82,17 +82,14 @@ class Crew:
         return "\n".join(path.read_text(errors="replace")[-TAIL_CHARACTERS:] for path in self._logs)
 
     def stop(self) -> None:
-        """Ask all to end; kill what does not, children included."""
+        """Kill all, children included: what they had to do is verified, and nothing is kept."""
         families = [one for pid in self.main_pids for one in _family(pid)]
-        for process in self._processes:
-            if process.poll() is None:
-                process.terminate()
-        _, alive = psutil.wait_procs(families, timeout=STOP_SECONDS)
-        for one in alive:
-            if one.is_running():
+        for one in families:
+            with suppress(psutil.NoSuchProcess):
                 one.kill()
         for process in self._processes:
             process.wait()
+        psutil.wait_procs(families, timeout=STOP_SECONDS)
 
     def _is_ready(self, path: Path) -> bool:
         return path.read_text(errors="replace").count(self._subject.ready) >= (

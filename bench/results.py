@@ -22,7 +22,8 @@ class Results:
         self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         self._costs: dict[str, list[dict[str, float]]] = defaultdict(list)
         self.jobs: dict[str, int] = {}
-        self.failures: list[str] = []
+        #: What went wrong, by subject.
+        self.failed: dict[str, str] = {}
 
     def add(self, key: str, subject: str, value: float) -> None:
         """Take one run's value."""
@@ -50,7 +51,7 @@ class Results:
             "jobs": self.jobs,
             **measured,
             "cost_per_1000_jobs": costs,
-            "failures": self.failures,
+            "failed": self.failed,
         }
 
     def write(self, path: Path) -> None:

@@ -128,13 +128,13 @@ class Bench:
     def _interleaved(self, subjects: Sequence[Subject], runs: int) -> Iterator[Subject]:
         for number in range(1, runs + 1):
             say(f"round {number} of {runs}")
-            yield from subjects
+            yield from (one for one in subjects if one.name not in self.results.failed)
 
     @contextmanager
     def _failing_loudly(self, scenario: str, subject: Subject) -> Iterator[None]:
-        # The others are still worth measuring; the command fails at its end.
+        # The others are still worth measuring, without this one; the command fails at its end.
         try:
             yield
         except RunFailed as failure:
-            self.results.failures.append(f"{scenario} {subject.name}: {failure}")
+            self.results.failed[subject.name] = f"{scenario}: {failure}"
             say(f"FAILED {scenario} {subject.name}: {failure}")

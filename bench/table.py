@@ -17,7 +17,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         elif key.endswith((".p50", ".p99")):
             yield from _milliseconds(key, by_subject)
     yield from _costs(results["cost_per_1000_jobs"])
-    yield from (f"FAILED {one}" for one in results["failures"])
+    yield from (f"FAILED {name} in {words}" for name, words in results["failed"].items())
 
 
 def _rates(key: str, by_subject: Mapping[str, Any]) -> Iterator[str]:

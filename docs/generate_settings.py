@@ -33,6 +33,12 @@ TAIL = """
 - `CELERIAC_PREFETCH_JOBS` covers a full batch for each child and one more.
 - `CELERIAC_LOCK_SECONDS` < `CELERIAC_STATEMENT_SECONDS` < `CELERIAC_BATCH_SECONDS`.
 - `CELERIAC_ARTIFACTS` and `CELERIAC_INBOX` are different folders.
+
+Not checked, because no process knows the others' settings:
+
+- `CELERIAC_LEASE_SECONDS` is the same for all workers of a deployment. One with a third of
+  another's lease takes that one for dead between two renewals.
+- `CELERIAC_KEY_PREFIX` is the same for producers and workers.
 """
 
 

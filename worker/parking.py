@@ -23,6 +23,9 @@ class Parking:
     def __len__(self) -> int:
         return sum(map(len, self._parked.values()))
 
+    def __bool__(self) -> bool:
+        return bool(self._parked)
+
     def __contains__(self, lane: str) -> bool:
         return lane in self._parked
 

@@ -61,8 +61,8 @@ class PlainReader:
 
     def read(self, parcel: Parcel) -> PlainJobs:
         """Return the plain jobs of a parcel; the others are left out."""
-        jobs = PlainJobs()
         odd = _odd_positions(parcel)
+        found: list[tuple[Any, ...]] = []
         for position, (id_, body) in enumerate(zip(parcel.ids, parcel.bodies, strict=True)):
             if position in odd:
                 continue
@@ -71,13 +71,8 @@ class PlainReader:
                 subject, rows = self._kind.subject(payload), self._kind.rows(payload)
             except Exception:  # noqa: BLE001, S112 - accept finds the words for it, or no fault
                 continue
-            jobs.positions.append(position)
-            jobs.ids.append(id_)
-            jobs.payloads.append(payload)
-            jobs.subjects.append(subject)
-            jobs.rows.append(rows)
-            jobs.digests.append(digest)
-        return jobs
+            found.append((position, id_, payload, subject, rows, digest))
+        return PlainJobs(*map(list, zip(*found, strict=True))) if found else PlainJobs()
 
     def _open(self, body: bytes) -> tuple[Any, str]:
         if _KOMBU_MARK in body or len(body) > MAX_BODY_BYTES:

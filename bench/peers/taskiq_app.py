@@ -31,10 +31,11 @@ class _Pool:
 
 @broker.on_event(TaskiqEvents.WORKER_STARTUP)
 async def open_pool(_: TaskiqState) -> None:
-    """Open this process's connections."""
+    """Open this process's connections, then tell the harness."""
     _Pool.pool = await asyncpg.create_pool(
         os.environ["BENCH_DATABASE_URL"], min_size=CONNECTIONS, max_size=CONNECTIONS
     )
+    print("takes jobs", flush=True)
 
 
 @broker.task(task_name="bench.insert_row")

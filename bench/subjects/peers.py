@@ -45,7 +45,7 @@ def _env(celery_form: bool, place: Place) -> dict[str, str]:  # noqa: FBT001
 def _celery(module: str, *options: str) -> tuple[str, ...]:
     worker = ("-m", "celery", "-A", f"bench.peers.{module}", "worker", "-Q", "bench")
     # Talk among workers is of no use to one worker (docs.celeryq.dev, userguide/workers).
-    return (*worker, "--without-gossip", "--without-mingle", "--loglevel", "INFO", *options)
+    return (*worker, "--without-gossip", "--without-mingle", "--loglevel", "WARNING", *options)
 
 
 def _list(redis: Redis, place: Place) -> Queue:  # noqa: ARG001 - all queues are asked so
@@ -65,22 +65,23 @@ def _table(redis: Redis, place: Place) -> Queue:  # noqa: ARG001 - the same
 
 
 _ALL = (
-    _peer("celery_prefork", "celery_app", _celery("celery_app", "-c", "2"), _list, " ready.",
+    _peer("celery_prefork", "celery_app", _celery("celery_app", "-c", "2"), _list, "takes jobs",
           share=0.125),
     _peer("celery_threads", "celery_app",
-          _celery("celery_app", "-P", "threads", "-c", "8"), _list, " ready.", share=0.125),
+          _celery("celery_app", "-P", "threads", "-c", "8"), _list, "takes jobs", share=0.125),
     _peer("celery_batched", "celery_batched", _celery("celery_batched", "-c", "2"), _list,
-          " ready.", share=0.125),
+          "takes jobs", share=0.125),
     _peer("dramatiq", "dramatiq_app",
           ("-m", "dramatiq", "bench.peers.dramatiq_app", "--processes", "2", "--threads", "8"),
           _dramatiq, "ready for action", ready_times=2),
     _peer("taskiq", "taskiq_app",
           ("-m", "taskiq", "worker", "bench.peers.taskiq_app:broker", "--workers", "2",
-           "--ack-type", "when_executed"),
-          _stream, "Listening started", ready_times=2),
+           "--ack-type", "when_executed", "--log-level", "WARNING"),
+          _stream, "takes jobs", ready_times=2),
     _peer("procrastinate", "procrastinate_app",
-          ("-m", "procrastinate", "--app", "bench.peers.procrastinate_app.app", "worker",
+          ("-m", "procrastinate", "--app", "bench.peers.procrastinate_app.app",
+           "--log-level", "warning", "worker",
            "--queues", "bench", "--concurrency", "20"),
-          _table, "Starting worker", share=0.025),
+          _table, "", share=0.025),
 )  # fmt: skip
 PEERS = {subject.name: subject for subject in _ALL}

@@ -35,7 +35,8 @@ class Subject:
     producer: Callable[[Place, int], tuple[str, ...]]
     queue: Callable[[Redis, Place], Queue]
     env: Callable[[Place], Mapping[str, str]]
-    #: What a main process prints when it takes jobs, and how often.
+    #: What a main process prints when it takes jobs, and how often; empty where one process
+    #: says nothing, and only its first jobs show that it works.
     ready: str
     ready_times: int = 1
     #: Part of the jobs of a full drain: slow ones are not waited for longer than fast ones.

@@ -8,6 +8,7 @@ from postgres.decision import decide
 from postgres.errors import Phase
 from tests.docs.markdown import blocks, guides, table
 from tests.workers import ROOT
+from worker.transport.keys import Keys
 
 DOCS = ROOT / "docs"
 QUOTED_FILE = "python file="
@@ -43,6 +44,16 @@ def test_every_event_is_explained() -> None:
     explained = {(name.strip("`").strip(), level) for name, level, *_ in rows}
 
     assert _events() == explained
+
+
+def test_every_key_in_redis_is_explained() -> None:
+    """docs/operations.md has a line for each key that workers keep in Redis, and no other."""
+    rows = table(DOCS / "operations.md", "| key | type | what it holds |")
+
+    keys = Keys("", "<owner>")
+    named = {keys.owners, keys.suspects, keys.slabs, keys.running, keys.recovered}
+    named.add(f"{keys.slab_prefix}<n>")
+    assert named == {key.strip("`") for key, *_ in rows}
 
 
 def test_settings_page_is_current() -> None:

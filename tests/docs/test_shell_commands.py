@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from celery.bin.celery import celery
+from celery.worker.control import Panel
 
 from celeriac.contract import QUEUES
 from examples.custom_kind.stock import KIND
@@ -54,6 +55,9 @@ def _celery(arguments: list[str]) -> None:
     if name == "flower":
         confs = [word.removeprefix("--conf=") for word in rest]
         assert all((ROOT / conf).is_file() for conf in confs), rest
+        return
+    if name == "inspect":
+        assert ["inspect"] == [Panel.meta[word].type for word in rest], rest
         return
     command = celery.commands[name]
     options = {option for parameter in command.params for option in parameter.opts}

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psycopg2
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from postgres import Connection
 from postgres.errors import Phase, PoolExhausted, Refused
 from postgres.pool import Pool, PoolLimits
-from postgres.transaction import transaction
+from postgres.transaction import single_statement, transaction
 from tests.waiting import wait_for
 from tests.workers import ROOT
 
@@ -293,6 +293,38 @@ def test_nothing_of_the_last_user_is_left(
 
     assert clean == found
     assert (1, 0) == (pool.counts.opened, pool.counts.dropped_dead)
+
+
+def test_who_leaves_nothing_is_spared_the_reset(open_pool: Callable[..., Pool]) -> None:
+    """The connection is not asked to forget, and is lent as it ever is: outside autocommit."""
+    pool = open_pool()
+    with single_statement(pool) as cursor:
+        cursor.execute("SELECT set_config('search_path', 'elsewhere', false)")
+
+    with pool.connection() as connection:
+        is_as_ever = (connection.autocommit, connection.info.transaction_status)
+        found = ask(connection, "SHOW search_path")
+
+    assert (False, 0) == is_as_ever
+    assert "elsewhere" == found
+    assert 1 == pool.counts.opened
+
+
+@pytest.mark.parametrize(("query", "opened"), [("SELECT 1/0", 1), ("BEGIN; SELECT 1", 2)])
+def test_spared_connection_is_sound(
+    open_pool: Callable[..., Pool], query: str, opened: int
+) -> None:
+    """A failed statement leaves nothing; a connection with an open transaction is dropped."""
+    pool = open_pool()
+    with suppress(psycopg2.errors.DivisionByZero), single_statement(pool) as cursor:
+        cursor.execute(query)
+
+    with pool.connection() as connection:
+        status = connection.info.transaction_status
+        answer = ask(connection, "SELECT 1")
+
+    assert (0, 1) == (status, answer)
+    assert opened == pool.counts.opened
 
 
 def test_open_transaction_is_undone(open_pool: Callable[..., Pool]) -> None:

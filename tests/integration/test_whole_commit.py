@@ -29,11 +29,13 @@ from tests.waiting import wait_for
 from worker.attempt import attempt
 from worker.child import Child
 from worker.delivery import Delivery, Fate, Parcel, Settlement
+from worker.retry import COLLISIONS
 
 ODD_IDS = [
-    'quo"te', "back\\slash", "apo'strophe", "a,b", "{brace}", "NULL", "null", " blank ", "%s", "%%",
-    "import-2024-01", "ünïcode", "日本", "\\", '"', "{}", "a\\\"b", "-- no comment", "$1", "x" * 200,
-]  # fmt: skip
+    *('quo"te', "back\\slash", "apo'strophe", "a,b", "{brace}", "NULL", "null", " blank ", "%s"),
+    *("%%", "import-2024-01", "ünïcode", "日本", "\\", '"', "{}", 'a\\"b', "-- no comment", "$1"),
+    "x" * 200,
+]
 LEDGER = """
 SELECT id, task, subject, state, rows, inserted, updated, ignored, superseded, quarantined,
        attempts, digest, enqueued_at, worker, result, error, payload
@@ -163,6 +165,29 @@ def test_values_are_the_same_by_either_way(child: Child, row: str) -> None:
     assert by_short == tell(child, stored)
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"job": "j", "ratio": -0.0, "amount": -0.0}',
+        '{"job": "j", "extra": {"b" : 1e2, "a": -0}}',
+        '{"job": "j", "note": 1e2, "raw": "\\\\x00ff"}',
+        '{"job": "j", "clock": "12:00", "local": "2024-05-01T12:00:00Z"}',
+    ],
+)
+def test_other_values_are_the_same_by_either_way(child: Child, row: str) -> None:
+    """So do columns of types that read json otherwise than jsonb."""
+    body = body_of({"target": "value", "rows": []}).replace(b"[]}", b"[%b]}" % row.encode())
+    stored = "SELECT value::text FROM shop.value"
+
+    settle_each(child, Delivery("short", INGEST, body))
+    by_short = tell(child, stored)
+    tell(child, "TRUNCATE shop.value")
+    settle_each(careful(child), Delivery("careful", INGEST, body))
+
+    assert 1 == len(by_short)
+    assert by_short == tell(child, stored)
+
+
 def test_odd_ids(child: Child) -> None:
     """An id is any text; all go the short way together, and come back as they were."""
     jobs = [deliver(id_, "event", [{"id": n}]) for n, id_ in enumerate(ODD_IDS)]
@@ -173,7 +198,7 @@ def test_odd_ids(child: Child) -> None:
     assert sorted(ODD_IDS) == [
         id_ for (id_,) in tell(child, "SELECT id FROM celeriac.job ORDER BY id")
     ]
-    assert [(1,)] == tell(child, "SELECT count(DISTINCT batch) FROM celeriac.job")
+    assert [(True,)] == tell(child, "SELECT DISTINCT alone FROM event")
 
 
 @pytest.mark.parametrize("id_", ["nul\0", "\ud800", "", "y" * 201])
@@ -248,10 +273,10 @@ def test_deferred_constraint_refuses_the_whole_statement(child: Child) -> None:
     """It speaks when the statement commits: nothing stays, and the orphan alone is set aside."""
     tell(
         child,
-        "CREATE TABLE parent (id int PRIMARY KEY);"
+        "CREATE TABLE parent (id bigint PRIMARY KEY);"
         "INSERT INTO parent VALUES (1), (2);"
-        "ALTER TABLE event ADD FOREIGN KEY (id) REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED;"
-        "ALTER TABLE parent ALTER id TYPE bigint",
+        "ALTER TABLE event ADD FOREIGN KEY (id) REFERENCES parent (id)"
+        " DEFERRABLE INITIALLY DEFERRED",
     )
 
     settlements = settle_each(child, *events(3, first=1))
@@ -389,7 +414,8 @@ def test_statements_that_run_out_of_time_are_counted(child: Child, database: str
         cursor.execute("SELECT pg_advisory_lock(4711)")
         answer = attempt(parcel_of([deliver("j", "gate", [{"n": 1}])]), hurried)
 
-    assert answer.timeouts >= 2
+    # Once by the short way, and as often by the careful one as a collision is tried again.
+    assert 1 + COLLISIONS == answer.timeouts
     assert [(0,)] == tell(child, "SELECT count(*) FROM shop.gate")
 
 
