@@ -41,7 +41,7 @@ class Ingest(Kind[IngestPayload]):
     name = INGEST
     queue = QUEUES[INGEST]
     payload = IngestPayload
-    limits = Limits(jobs=500, rows=20_000, body_bytes=16 * 1024 * 1024, seconds=120)
+    limits = Limits(jobs=1_000, rows=20_000, body_bytes=16 * 1024 * 1024, seconds=120)
 
     def __init__(self) -> None:
         self.targets: Mapping[str, Target] = {}

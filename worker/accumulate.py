@@ -72,6 +72,10 @@ class Accumulator(Generic[Waiting]):
         """Return the task whose turn it is; None if nothing waits."""
         return next(iter(self._lanes))[0] if self._lanes else None
 
+    def next(self) -> Waiting | None:
+        """Return the job that leaves next; None if nothing waits."""
+        return next(iter(self._lanes.values()))[0] if self._lanes else None
+
     def take(self, bounds: Bounds) -> list[Waiting]:
         """Take the next batch; lanes take turns, so none waits for ever."""
         lane, jobs = self._lanes.popitem(last=False)

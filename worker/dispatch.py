@@ -55,6 +55,8 @@ class Dispatcher:
         """Let a job wait for its batch that came by Celery's ordinary way."""
         one = Waiting(request.id, request.type, body_of(request), request.wants_result)
         self._add_with_request(one, request)
+        if not self._consumer.reservation.slabs.holds(one):
+            return  # Its ETA came after others had taken it.
         one.subject, one.rows = preview.subject, preview.rows
         self._admit(one)
         self.tick_soon()
@@ -114,9 +116,7 @@ class Dispatcher:
     def _tick(self) -> None:
         """Ask for a child if there is work; what arrives until one is free goes along."""
         self._tick_is_due = False
-        if not self._waiting or self._undone.is_paused or self._asks_for_child:
-            return
-        if self._lingers():
+        if self._asks_for_child or not self._may_leave() or self._lingers():
             return
         self._asks_for_child = True
         # Calls back at once if a child is free, else the moment one becomes so.
@@ -135,12 +135,22 @@ class Dispatcher:
 
     def _child_is_free(self) -> None:
         self._asks_for_child = False
-        task = None if self._undone.is_paused else self._waiting.next_task()
-        if task is None:
+        task = self._waiting.next_task()
+        if task is None or not self._may_leave():
             self._consumer.controller._quick_release()  # noqa: SLF001 - see the contract tests
             return
         self._send(self._waiting.take(self._bounds[task].now))
         self.tick_soon()
+
+    def _may_leave(self) -> bool:
+        """Whether the next job may go now: one that needs quiet goes when nothing runs."""
+        one = self._waiting.next()
+        if one is None or self._undone.is_paused:
+            return False
+        return not self._running or not (one.needs_quiet or self._is_quiet())
+
+    def _is_quiet(self) -> bool:
+        return any(batch.jobs[0].needs_quiet for batch in self._running.values())
 
     def _send(self, jobs: list[Waiting]) -> None:
         # Alone in the whole process: should that die, nobody else can be to blame.

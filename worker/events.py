@@ -24,7 +24,7 @@ def worker_ready(*, worker: str, queues: str, children: int, kinds: int) -> None
 
 
 def batch_settled(*, task: str, jobs: int, rows: int, seconds: float) -> None:
-    """One transaction committed and its jobs were settled."""
+    """A batch committed and its jobs were settled."""
     _log.info("batch settled", task=task, jobs=jobs, rows=rows, seconds=round(seconds, 3))
 
 

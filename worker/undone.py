@@ -84,6 +84,7 @@ class Undone:
     def judge(self, one: Waiting) -> None:
         """Set apart a job with which another worker died; bury it if that was too often."""
         one.suspect("its worker died with it", one.crashes, self._batching.crash_limit)
+        one.needs_quiet = True
 
     def park_with_its_target(self, one: Waiting) -> bool:
         """Let a new job wait with the others of a target that is locked just now."""

@@ -24,7 +24,7 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
 
     Most jobs are plain: an entry of their slab, unopened, without a
     ``request``. The others came by Celery's ordinary way, and have one.
-    ``slab`` and ``position`` say where Redis keeps a plain job's message.
+    ``slab`` and ``position`` say where Redis keeps the message.
     """
 
     id: str
@@ -40,6 +40,8 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
     #: Its process died while it was dispatched; how often while it ran alone.
     is_suspect: bool = False
     crashes: int = 0
+    #: A whole worker died with it, and nobody knows by whose fault: nothing runs beside it.
+    needs_quiet: bool = False
     buried: str | None = None
     first_busy_at: float | None = None
     #: Whether Flower is told of it.

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import worker.attempt
 import worker.commit
-import worker.request
+import worker.commit_whole
+import worker.dispatch
+import worker.results
 from postgres.ledger import Claim, Verdict
 from postgres.transaction import transaction
 from tests.faults.crash_points import MUTANT
@@ -20,15 +23,16 @@ __all__ = ["app"]
 
 
 def acknowledge_early() -> None:
-    """Tell the broker that a job is done when a child begins it."""
-    request = worker.request.Request
-    on_accepted = request.on_accepted
+    """Tell the broker that jobs are done when a child begins them."""
+    dispatcher = worker.dispatch.Dispatcher
+    started = dispatcher._started
 
-    def wrapper(self: Any, *args: Any) -> None:
-        on_accepted(self, *args)
-        self.acknowledge()
+    def wrapper(self: Any, batch: Any, *args: Any) -> None:
+        started(self, batch, *args)
+        self._consumer.reservation.done_with(batch.jobs)
+        self._consumer.reservation.flush()
 
-    request.on_accepted = wrapper
+    dispatcher._started = wrapper
 
 
 def ignore_the_ledger() -> None:
@@ -39,6 +43,12 @@ def ignore_the_ledger() -> None:
         return {job: _unknown(answer) for job, answer in claim(*args).items()}
 
     worker.commit.claim = wrapper
+    _take_the_careful_way()
+
+
+def _take_the_careful_way() -> None:
+    """The short way has no room for some defects: it is one statement."""
+    worker.attempt.commit_plain = lambda *_: None
 
 
 def _unknown(answer: Claim) -> Claim:
@@ -58,6 +68,19 @@ def tell_before_commit() -> None:
         return outcomes
 
     worker.commit._run = wrapper
+    _take_the_careful_way()
+
+
+def tell_plain_jobs_before_commit() -> None:
+    """Store the results of plain jobs before their statement is sent."""
+    write = worker.commit_whole._write
+
+    def wrapper(task: str, jobs: Any, *args: Any) -> None:
+        for id_, rows in zip(jobs.ids, jobs.rows, strict=True):
+            app.backend.mark_as_done(id_, worker.results.result_of(rows))
+        write(task, jobs, *args)
+
+    worker.commit_whole._write = wrapper
 
 
 def commit_the_ledger_apart() -> None:
@@ -69,6 +92,7 @@ def commit_the_ledger_apart() -> None:
             return run(accepted, claims, child, rows_only)
 
     worker.commit._run = wrapper
+    _take_the_careful_way()
 
 
 _DEFECTS: Mapping[str, Callable[[], None]] = {
@@ -76,6 +100,7 @@ _DEFECTS: Mapping[str, Callable[[], None]] = {
     "acknowledge early": acknowledge_early,
     "ignore the ledger": ignore_the_ledger,
     "tell before commit": tell_before_commit,
+    "tell plain jobs before commit": tell_plain_jobs_before_commit,
     "commit the ledger apart": commit_the_ledger_apart,
 }
 

@@ -16,7 +16,7 @@ INSTANT_RECOVERY = {
     "CELERIAC_STATEMENT_SECONDS": "0.6",
     "CELERIAC_BATCH_SECONDS": "0.75",
     "CELERIAC_REPORT_SECONDS": "0.75",
-    "CELERIAC_VISIBILITY_SECONDS": "1",
+    "CELERIAC_LEASE_SECONDS": "1",
 }
 WHOLE_WORKER = (Point.BEFORE_COMMIT, Victim.BOTH)
 UNDONE = (Point.BEFORE_COMMIT, Victim.SELF)
@@ -41,6 +41,7 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
     [
         ("acknowledge early", WHOLE_WORKER, "lost"),
         ("tell before commit", WHOLE_WORKER, "status_lies"),
+        ("tell plain jobs before commit", WHOLE_WORKER, "status_lies"),
         ("ignore the ledger", DONE, "duplicated"),
         ("commit the ledger apart", UNDONE, "duplicated"),
     ],

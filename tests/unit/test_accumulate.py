@@ -1,10 +1,11 @@
 """Gathering jobs into batches: within bounds, in order, nothing lost, nobody starved."""
 
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from worker.accumulate import Accumulator, Bounds
 
@@ -146,3 +147,74 @@ def test_clear_forgets_everything() -> None:
     count = accumulator.clear()
 
     assert (3, 0, None) == (count, len(accumulator), accumulator.next_task())
+
+
+class Interleaved(RuleBasedStateMachine):
+    """Jobs come, leave and come back in any order; a plain list a lane says what must be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accumulator: Accumulator[Parcel] = Accumulator()
+        self.lanes: OrderedDict[tuple[str, str], list[Parcel]] = OrderedDict()
+        self.away: list[list[Parcel]] = []
+        self.number = 0
+
+    @rule(lane=lanes, rows=st.integers(0, 30), size_bytes=st.integers(0, 300))
+    def add(self, lane: tuple[str, str], rows: int, size_bytes: int) -> None:
+        self.number += 1
+        one = Parcel(self.number, lane, rows, size_bytes)
+        self.accumulator.add(one)
+        self.lanes.setdefault(lane, []).append(one)
+
+    @precondition(lambda self: self.lanes)
+    @rule(limits=bounds)
+    def take(self, limits: Bounds) -> None:
+        lane, jobs = next(iter(self.lanes.items()))
+        assert lane[0] == self.accumulator.next_task()
+
+        batch = self.accumulator.take(limits)
+
+        assert jobs[: len(batch)] == batch
+        assert 1 == len(batch) or within(batch, limits)
+        assert len(batch) == len(jobs) or not within(jobs[: len(batch) + 1], limits)
+        del self.lanes[lane]
+        if len(batch) < len(jobs):
+            self.lanes[lane] = jobs[len(batch) :]
+        self.away.append(batch)
+
+    @precondition(lambda self: self.away)
+    @rule(data=st.data())
+    def put_back(self, data: st.DataObject) -> None:
+        batch = self.away.pop(data.draw(st.integers(0, len(self.away) - 1)))
+        self.accumulator.put_back(batch)
+        lane = batch[0].lane
+        self.lanes[lane] = batch + self.lanes.get(lane, [])
+
+    @precondition(lambda self: self.away)
+    @rule()
+    def settle(self) -> None:
+        self.away.pop(0)
+
+    @precondition(lambda self: len(self.accumulator) > 20)
+    @rule()
+    def clear(self) -> None:
+        assert sum(map(len, self.lanes.values())) == self.accumulator.clear()
+        self.lanes.clear()
+
+    @invariant()
+    def holds_what_was_put_in(self) -> None:
+        waiting = [one for jobs in self.lanes.values() for one in jobs]
+        assert waiting == list(self.accumulator)
+        assert (len(waiting), bool(waiting)) == (len(self.accumulator), bool(self.accumulator))
+        if not waiting:
+            assert self.accumulator.next_task() is None
+
+
+def within(jobs: list[Parcel], limits: Bounds) -> bool:
+    """Whether so many jobs may leave together."""
+    rows, size = sum(one.rows for one in jobs), sum(one.size_bytes for one in jobs)
+    return len(jobs) <= limits.jobs and rows <= limits.rows and size <= limits.size_bytes
+
+
+TestInterleaved = Interleaved.TestCase
+TestInterleaved.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

@@ -66,7 +66,7 @@ class Reservation:
         a connection broke: it goes back to its queue.
         """
         with self._connect() as client:
-            refuse_old(client.info("server"), self.keys.base)
+            refuse_old(client.info("server"), _place_of(client))
             if self.flush():
                 self._give_back_unknown(client)
         if not self._is_started:
@@ -169,3 +169,9 @@ class Reservation:
         keys = (self.keys.slabs, self.keys.running, self.keys.suspects)
         work = msgspec.json.encode(owed)
         self._desk.ask("EVAL", _SETTLE, len(keys), *keys, self.keys.slab_prefix, work)
+
+
+def _place_of(client: Redis) -> str:
+    """Say where a client connects; behind Sentinel it is not known beforehand."""
+    place: Any = client.connection_pool.connection_kwargs
+    return str(place.get("path") or f"{place.get('host', 'the broker')}:{place.get('port', '')}")
