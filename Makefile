@@ -10,7 +10,7 @@ DIR ?= var
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint faults clean
+.PHONY: help install run test lint faults bench clean
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-9s%s\n", $$1, $$2}'
@@ -31,10 +31,18 @@ lint: $(VENV)/tested ## check style, format and types
 faults: $(VENV)/tested ## the long storm of kills and cuts
 	$(BIN)/python -m pytest -m storm $(ARGS)
 
+bench: $(VENV)/tested bench/.venv/made ## measure side by side with peers, 25 min (QUICK=1: 3 min)
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+bench/.venv/made: bench/requirements.txt | $(VENV)/made
+	$(PYTHON) -m venv bench/.venv
+	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
+
 clean: ## delete .venv, caches and the demo's data, also where `up` keeps it for root
 	@case "$$(readlink $(DIR)/postgres)" in \
 	/var/tmp/celeriac-*/postgres) rm -rf "$$(dirname "$$(readlink $(DIR)/postgres)")";; esac
-	rm -rf $(VENV) $(DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) bench/.venv $(DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/runs: requirements.txt client/pyproject.toml | $(VENV)/made

@@ -1,16 +1,18 @@
 """The command: ``python -m bench`` measures everything, ``--help`` shows how to measure parts."""
 
 import dataclasses
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bench import table
 from bench.ground import Ground
 from bench.messages import Messages
-from bench.plan import FULL, QUICK, SCENARIOS
+from bench.plan import FULL, QUICK, SCENARIOS, Plan
 from bench.progress import say
 from bench.results import Results, machine
 from bench.scenarios import Bench
@@ -18,6 +20,8 @@ from bench.servers import Place, running
 from bench.subjects import Subject, find
 
 HERE = Path(__file__).parent
+#: The subjects of every scenario.
+Chosen = dict[str, list[Subject]]
 NOWHERE = Place("postgresql:///", "")
 
 
@@ -49,18 +53,31 @@ def main(  # noqa: PLR0913 - options are arguments
     **amounts: int | None,
 ) -> None:
     """Measure Celeriac, the floor, stock Celery and its peers side by side, on real servers."""
+    # Whoever ends the command ends all that it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(signal.SIGTERM + 128))
     given = {name: value for name, value in amounts.items() if value is not None}
     sizes = {"backlogs": tuple(map(int, backlogs))} if backlogs else {}
     plan = dataclasses.replace(QUICK if quick else FULL, **given, **sizes)  # type: ignore[arg-type]  # options are named as fields
-    chosen = {
-        scenario: [find(name) for name in names]
-        for scenario, names in plan.narrowed(subjects, scenarios).items()
-    }
+    try:
+        chosen = {
+            scenario: [find(name) for name in names]
+            for scenario, names in plan.narrowed(subjects, scenarios).items()
+        }
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    found = _measure(plan, chosen, output, tree.resolve(), peers_python.absolute())
+    print("\n".join(table.lines(found)))
+    sys.exit(bool(found["failed"]))
+
+
+def _measure(
+    plan: Plan, chosen: Chosen, output: Path, tree: Path, peers_python: Path
+) -> dict[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="celeriac-bench-") as folder,
         running(Path(folder)) as servers,
     ):
-        ground = Ground(servers, Path(folder), tree.resolve(), peers_python.absolute())
+        ground = Ground(servers, Path(folder), tree, peers_python)
         servers.prepare(_schemas(ground, chosen))
         results = Results(machine(servers))
         bench = Bench(ground, Messages(ground), results, plan)
@@ -68,11 +85,10 @@ def main(  # noqa: PLR0913 - options are arguments
             say(f"{scenario}: {', '.join(one.name for one in found)}")
             bench.run(scenario, found)
             results.write(output)
-    print("\n".join(table.lines(results.as_dict())))
-    sys.exit(bool(results.failed))
+        return results.as_dict()
 
 
-def _schemas(ground: Ground, chosen: dict[str, list[Subject]]) -> list[str]:
+def _schemas(ground: Ground, chosen: Chosen) -> list[str]:
     needing = {one.name: one for found in chosen.values() for one in found if one.schema}
     return [ground.ask(one, NOWHERE, one.schema) for one in needing.values()]
 

@@ -28,7 +28,11 @@ class Ground:
 
     def python(self, subject: Subject) -> str:
         """Return the Python of a subject; peers never meet the product's libraries."""
-        return str(self.peers_python) if subject.home is Home.PEERS else sys.executable
+        if subject.home is not Home.PEERS:
+            return sys.executable
+        if not self.peers_python.exists():
+            raise RunFailed(f"{self.peers_python} does not exist, run make bench once")
+        return str(self.peers_python)
 
     def cwd(self, subject: Subject) -> Path:
         """Return the folder whose modules come first."""

@@ -5,7 +5,7 @@ import json
 import time
 from uuid import UUID, uuid5
 
-from bench.ground import Ground
+from bench.ground import Ground, RunFailed
 from bench.progress import say
 from bench.row import row
 from bench.subjects import Subject
@@ -38,7 +38,7 @@ class Messages:
         seconds = time.monotonic() - began
         say(f"{subject.messages}: {len(found)} messages written in {seconds:.1f} s")
         if len(found) != count:
-            raise RuntimeError(f"{subject.messages}: {len(found)} messages instead of {count}")
+            raise RunFailed(f"{subject.messages}: {len(found)} messages instead of {count}")
         return found
 
 
@@ -52,7 +52,7 @@ def multiply(message: bytes, count: int) -> list[object]:
     body = base64.b64decode(old_body)
     old_row = json.dumps(row(1)).encode()
     if old_row not in body:
-        raise RuntimeError("the first message does not carry the first row")
+        raise RunFailed("the first message does not carry the first row")
     before, after = body.split(old_row)
     found: list[object] = []
     for number in range(1, count + 1):

@@ -22,7 +22,7 @@ class SlowJobs:
 
     def __post_init__(self) -> None:
         self.storm.crew.env |= {
-            "CELERIAC_KINDS": "tests.faults.slow_kind:SLOW",
+            "CELERIAC_KINDS": "tests.faults.slow_kind:SLOW,tests.faults.slow_kind:LONG",
             # They count as reports do, by their number in a batch.
             "CELERIAC_REPORT_SECONDS": "60",
             RUNS: str(self._runs),
@@ -37,18 +37,24 @@ class SlowJobs:
     def _history(self) -> Path:
         return self.folder / "slow.jsonl"
 
-    def send(self, *lengths: float, countdown: float | None = None) -> list[str]:
+    def send(
+        self,
+        *lengths: float,
+        countdown: float | None = None,
+        task: str = TASK,
+        queue: str = QUEUE,
+    ) -> list[str]:
         """Enqueue a job for each length in seconds, as any application would."""
         app = Celery(broker=self.storm.broker_url, backend=self.storm.result_url)
-        jobs = [_job() for _ in lengths]
+        jobs = [_job(task) for _ in lengths]
         with app, History(self._history) as history:
             for job, seconds in zip(jobs, lengths, strict=True):
                 history.attempt(job)
                 app.send_task(
-                    TASK,
+                    task,
                     kwargs={"seconds": seconds},
                     task_id=job.id,
-                    queue=QUEUE,
+                    queue=queue,
                     countdown=countdown,
                 )
                 history.ack(job.id)
@@ -63,6 +69,6 @@ class SlowJobs:
         wait_for(lambda: set(jobs) <= self.runs().keys(), 30, "the slow jobs to run")
 
 
-def _job() -> SentJob:
+def _job(task: str) -> SentJob:
     rows = (SentRow(1, AMOUNT),)
-    return SentJob(f"slow-{uuid4()}", TASK, TARGET, rows, payload_hash="", wants_result=True)
+    return SentJob(f"slow-{uuid4()}", task, TARGET, rows, payload_hash="", wants_result=True)

@@ -1,6 +1,6 @@
 """A kind whose jobs take their time, one to a batch, and note each run of theirs.
 
-``CELERIAC_KINDS=tests.faults.slow_kind:SLOW``
+``CELERIAC_KINDS=tests.faults.slow_kind:SLOW,tests.faults.slow_kind:LONG``
 """
 
 import os
@@ -15,6 +15,8 @@ from tasks.kind import Counts, Job, Kind, Limits, Outcome
 
 TASK = "faults.slow"
 QUEUE = "celeriac.ingest"
+#: The same jobs in a queue of their own, whose workers reserve no more than they run.
+LONG_TASK, LONG_QUEUE = "faults.long", "faults.long"
 TARGET = "faults_entry"
 AMOUNT = 7
 #: Where runs are noted, as the ids of their jobs, one a line.
@@ -57,4 +59,11 @@ class Slow(Kind[SlowPayload]):
         return [Outcome(job.id, State.COMMITTED, Counts(inserted=1))]
 
 
-SLOW = Slow()
+class Long(Slow):
+    """The same for workers that do nothing else."""
+
+    name = LONG_TASK
+    queue = LONG_QUEUE
+
+
+SLOW, LONG = Slow(), Long()

@@ -11,18 +11,20 @@ import pytest
 
 from tests.faults.crew import PATIENCE_SECONDS
 from tests.faults.redis_state import places
+from tests.faults.slow_jobs import SlowJobs
 from tests.faults.storm import Storm
 from tests.waiting import wait_for
 
-JOBS = 1200
+JOBS = 400
 #: So many of them are in the workers' hands when these are stopped, at the least.
-RESERVED = 300
+RESERVED = 150
+LONG_SECONDS = 8.0
 
 
 @pytest.fixture
 def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
     """Two workers, their children waiting before locked tables, their buffers filled."""
-    limits = {"CELERIAC_LOCK_SECONDS": "40", "CELERIAC_STATEMENT_SECONDS": "50"}
+    limits = {"CELERIAC_LOCK_SECONDS": "8"}
     with Storm(tmp_path, worker_env | limits) as storm:
         storm.crew.start(2)
         yield storm
@@ -80,7 +82,7 @@ def test_warm_shutdown_gives_the_buffer_back(storm: Storm) -> None:
 
 
 def test_cold_shutdown_gives_everything_back(storm: Storm) -> None:
-    """QUIT during a warm shutdown ends the children; their jobs go back with the buffer."""
+    """After QUIT during a warm shutdown what ran goes back with the buffer, unless it committed."""
     with full_buffers(storm):
         ask_all(storm, signal.SIGTERM, "Warm shutdown")
         ask_all(storm, signal.SIGQUIT, "Cold shutdown")
@@ -88,3 +90,23 @@ def test_cold_shutdown_gives_everything_back(storm: Storm) -> None:
         wait_for(lambda: not any(w.is_running for w in ended), PATIENCE_SECONDS, "the end")
 
     assert_all_is_back(storm)
+
+
+def test_cold_shutdown_ends_what_runs(worker_env: dict[str, str], tmp_path: Path) -> None:
+    """QUIT does not wait for long jobs: their children end, and the jobs go back."""
+    with Storm(tmp_path, worker_env) as storm:
+        slow = SlowJobs(storm, tmp_path)
+        storm.crew.start(1)
+        (worker,) = storm.crew.workers
+        jobs = slow.send(LONG_SECONDS, LONG_SECONDS)
+        slow.wait_until_running(jobs)
+
+        os.kill(worker.pid, signal.SIGQUIT)
+        wait_for(lambda: not worker.is_running, LONG_SECONDS / 2, "the end before that of the jobs")
+
+        wait_for(lambda: not storm.crew.processes(), PATIENCE_SECONDS, "the end of every process")
+        assert (2, 0) == places(storm.broker_url)
+        storm.crew.replace_dead(workers=1)
+        storm.drain()
+        storm.finish().assert_clean()
+        assert dict.fromkeys(jobs, 2) == slow.runs()

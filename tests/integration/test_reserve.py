@@ -248,7 +248,7 @@ def test_a_prefix_is_kept(broker_url: str, server: Redis) -> None:
 
             assert (0, 1) == places(server, "app:")
     assert (1, 0) == places(server, "app:")
-    assert [] == [key for key in server.keys() if not key.startswith((b"app:", b"_kombu"))]
+    assert [] == [key for key in server.scan_iter() if not key.startswith((b"app:", b"_kombu"))]
 
 
 def test_messages_without_ack_leave_no_trace(broker_url: str, server: Redis) -> None:
