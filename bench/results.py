@@ -67,6 +67,8 @@ def machine(servers: Servers) -> dict[str, Any]:
     return {
         "cores": os.cpu_count(),
         "cpu": _cpu_model(),
+        # Of the last minute, before anything was started: others' work spoils the figures.
+        "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
         "postgres": postgres,
         "valkey": valkey.get("valkey_version", valkey["redis_version"]),

@@ -10,7 +10,8 @@ PEERS = ("dramatiq", "taskiq", "procrastinate")
 def lines(results: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of all tables."""
     machine = results["machine"]
-    yield f"{machine['cores']} cores of {machine['cpu']}, PostgreSQL {machine['postgres']}, "
+    yield f"{machine['cores']} cores of {machine['cpu']}, load before {machine['load_average']:.1f}"
+    yield f"PostgreSQL {machine['postgres']}, Valkey {machine['valkey']}"
     for key, by_subject in results.items():
         if key.endswith("_jobs_per_s"):
             yield from _rates(key, by_subject)

@@ -49,6 +49,11 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             raise RuntimeError("not connected yet: nothing is reserved")
         return self._reservation
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the loop ticks no more, or soon will not."""
+        return bool(self.blueprint.state != RUN)
+
     def update_strategies(self) -> None:
         """Send events in larger portions: a settled batch brings hundreds at a time."""
         if self.event_dispatcher:
@@ -72,7 +77,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
     def flush_events_if_stopping(self) -> None:
         """Send them now if the loop ticks no more: what is settled last has to be told too."""
-        if self.blueprint.state != RUN:
+        if self.is_stopping:
             self.flush_events()
 
     def announce_received(self, jobs: Sequence[Waiting]) -> None:

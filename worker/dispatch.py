@@ -145,7 +145,10 @@ class Dispatcher:
     def _may_leave(self) -> bool:
         """Whether the next job may go now: one that needs quiet goes when nothing runs."""
         one = self._waiting.next()
-        if one is None or self._undone.is_paused:
+        if one is None or self._undone.is_paused or self._consumer.is_stopping:
+            return False
+        # Celery believes all children free once it has connected again.
+        if len(self._running) >= self._consumer.pool.num_processes:
             return False
         return not self._running or not (one.needs_quiet or self._is_quiet())
 

@@ -52,7 +52,7 @@ def test_main_processes_that_stand_still(storm: Storm, times: int) -> None:
         before, heard = recoveries(storm, sleeper), admissions(sleeper)
         with stopped(sleeper.pid):
             wait_for(lambda: recoveries(storm, sleeper) > before, PATIENCE_SECONDS, "recovery")  # noqa: B023
-        wait_for(lambda: admissions(sleeper) > heard, PATIENCE_SECONDS, "the sleeper to learn it")  # noqa: B023
+        wait_for_another_admission(sleeper, heard)
         storm.advance(20)
 
     storm.finish().assert_clean()
@@ -74,6 +74,15 @@ def test_a_main_process_that_stood_still_works_on(storm: Storm) -> None:
 def recoveries(storm: Storm, worker: Worker) -> int:
     """Count how often a worker's jobs were given to others."""
     return sum(f":{worker.pid}:" in owner for owner in storm.recovered())
+
+
+def wait_for_another_admission(worker: Worker, heard: int) -> None:
+    """Wait until a worker says once more that it was recovered."""
+    try:
+        wait_for(lambda: admissions(worker) > heard, 20, "the sleeper to learn of its recovery")
+    except AssertionError as error:
+        error.add_note(f"runs: {worker.is_running}\n{worker.log[-3000:]}")
+        raise
 
 
 def admissions(worker: Worker) -> int:

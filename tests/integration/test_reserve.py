@@ -271,3 +271,41 @@ def test_priorities_and_second_queues_are_looked_at(broker_url: str, server: Red
         drain(connection, received, 1)
 
         assert {"number": "low"} == received[0].payload
+
+
+def test_what_was_waited_for_comes_with_its_company(broker_url: str, server: Redis) -> None:
+    """The message that ends the waiting and those behind it are one slab, in their order."""
+    with connected(broker_url) as connection, consuming(connection) as received:
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.1)
+        publish(connection, *map(str, range(50)))
+        drain(connection, received, 50)
+
+        assert [{"number": str(n)} for n in range(50)] == [one.payload for one in received]
+        assert {"1:0", "1:49"} <= {message.delivery_tag.replace("2:", "1:") for message in received}
+        assert (0, 50) == places(server)
+
+
+def test_a_connection_that_breaks_in_the_waiting_loses_nothing(
+    broker_url: str, server: Redis
+) -> None:
+    """A message that was moved for a broken connection comes over the next one."""
+    with connected(broker_url) as connection, consuming(connection) as received:
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.1)
+        reservation = connection.default_channel.reservation
+        publish(connection, "moved")
+        server.hset(reservation.keys.slabs, "0", QUEUE.name)
+        server.lmove(QUEUE.name, reservation.keys.slab(0), "RIGHT", "LEFT")
+        with suppress(OSError, *connection.connection_errors):
+            for client in server.client_list(_type="normal"):
+                if client["cmd"] == "blmove":
+                    server.client_kill_filter(_id=client["id"])
+            connection.drain_events(timeout=0.5)
+
+        with connection.clone() as next_connection, consuming(next_connection) as later:
+            publish(next_connection, "next")
+            drain(next_connection, later, 2 - len(received))
+
+            numbers = [one.payload["number"] for one in [*received, *later]]
+            assert ["moved", "next"] == numbers

@@ -11,7 +11,6 @@ from time import monotonic
 from typing import Any
 
 from kombu.transport import redis
-from kombu.transport.virtual import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 from redis import Redis
@@ -20,55 +19,18 @@ from worker.transport import envelope
 from worker.transport.lease import connection_options
 from worker.transport.peek import read_message, read_slab
 from worker.transport.reservation import Reservation
-from worker.transport.slabs import Place, place_of
+from worker.transport.slabs import WAITING_SLAB, Place
+from worker.transport.window import MOST_MESSAGES, QoS
 from worker.waiting import Waiting
 
 _RESERVE = (files("worker.transport") / "reserve.lua").read_text(encoding="utf-8")
 
-_MOST_MESSAGES = 1_000
 _MOST_BYTES = 1024 * 1024
 #: How long an idle worker waits on one list before it looks at the others.
 _WAIT_SECONDS = 0.25
 
 #: One a deployment and process: what a process holds outlives its connections.
 _reservations: dict[tuple[Any, ...], Reservation] = {}
-
-
-class QoS(VirtualQoS):  # type: ignore[misc]  # kombu has no types
-    """The window of a channel, counted in what the whole process holds."""
-
-    restore_at_shutdown = False
-
-    def can_consume(self) -> bool:
-        """Whether there is room in the window."""
-        return bool(self.can_consume_max_estimate())
-
-    def can_consume_max_estimate(self) -> int:
-        """Count the messages for which there is room."""
-        slabs = self.channel.reservation.slabs
-        held: int = slabs.unsettled - slabs.aside
-        return max(0, self.prefetch_count - held) if self.prefetch_count else _MOST_MESSAGES
-
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """Nothing to write down: the slab holds the message."""
-
-    def ack(self, delivery_tag: str) -> None:
-        """Note that a message is done with."""
-        self.channel.reservation.done_with([place_of(delivery_tag)])
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
-        """Note that a message is done with, or goes back to its queue."""
-        end = self.channel.reservation.give_back if requeue else self.channel.reservation.done_with
-        end([place_of(delivery_tag)])
-
-    def restore_unacked(self, client: Any = None) -> None:
-        """Nothing: whatever became of this channel, the lease goes on."""
-
-    def restore_unacked_once(self, stderr: Any = None) -> None:
-        """Nothing, for the same reason."""
-
-    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing goes back by age."""
 
 
 class Channel(envelope.Channel):
@@ -84,9 +46,11 @@ class Channel(envelope.Channel):
         self._command = "BRPOP"
         self._is_idle = False
         self._turn = 0
-        self._number = self._last_number = 0
-        self._waited_for = ""
+        self._number = 0
+        self._waited_for = self._next_waited_for = ""
         self._may_move = True
+        #: A connection broke: messages may have been on their way to us.
+        self._lost_sight = False
         self._asked: list[str] = []
         self._reservation: Reservation | None = None
 
@@ -131,6 +95,9 @@ class Channel(envelope.Channel):
             return
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
+        if self._lost_sight:
+            self._lost_sight = False
+            self.reservation.give_back_unknown()
         if self._is_idle:
             self._wait()
         else:
@@ -139,9 +106,10 @@ class Channel(envelope.Channel):
     def _wait(self) -> None:
         """Take the next message of one list when it comes: this worker alone wakes up."""
         keys = self.reservation.keys
+        self._waited_for = self._next_waited_for
         if self._may_move:
             self._command = "BLMOVE"
-            slab = keys.slab(self._number)
+            slab = keys.slab(WAITING_SLAB)
             arguments: tuple[Any, ...] = (self._waited_for, slab, "RIGHT", "LEFT", _WAIT_SECONDS)
         else:
             # A full server refuses BLMOVE; it still passes the time, on a list that nobody fills.
@@ -152,7 +120,6 @@ class Channel(envelope.Channel):
     def _reserve(self, queues: list[str]) -> None:
         self._command = "EVAL"
         reservation = self.reservation
-        self._number = self._number or reservation.slabs.next_number()
         self._asked = [queue for _ in self.priority_steps for queue in queues]
         lists = [
             self.global_keyprefix + self._q_for_pri(queue, step)
@@ -160,15 +127,17 @@ class Channel(envelope.Channel):
             for queue in queues
         ]
         self._turn = (self._turn + 1) % len(queues)
-        last, waited_for = self._last_number, self._waited_for
-        self._waited_for = lists[self._turn]
+        self._next_waited_for = lists[self._turn]
+        # A number of its own each time: an answer that is lost must not be mixed with the next.
+        self._number = reservation.slabs.next_number()
         names = reservation.keys
         keys = [names.owners, names.recovered, names.slabs, names.suspects]
-        keys += [names.slab(self._number), names.slab(last), *lists]
-        most = max(1, min(self.qos.can_consume_max_estimate(), _MOST_MESSAGES))
+        keys += [names.slab(WAITING_SLAB), names.slab(self._number), *lists]
+        most = max(1, min(self.qos.can_consume_max_estimate(), MOST_MESSAGES))
         self.client.connection.send_command(
             *("EVAL", _RESERVE, len(keys), *keys),
-            *(names.owner, self._number, most, _MOST_BYTES, self._waited_for, last, waited_for),
+            *(names.owner, self._number, most, _MOST_BYTES),
+            *(WAITING_SLAB, self._waited_for or lists[0], self._next_waited_for),
         )
 
     def _brpop_read(self, **options: Any) -> Any:
@@ -179,31 +148,27 @@ class Channel(envelope.Channel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        if answer is None or answer == []:
-            # Waited in vain: look at all lists. Found all lists empty: wait.
-            self._is_idle = self._command == "EVAL"
-            raise Empty
+        # Whether it waited in vain or for somebody: now it looks at all lists.
         self._is_idle = False
-        if answer == [-1]:
-            self.reservation.lease.was_recovered = True
+        if self._command != "EVAL":
             raise Empty
-        number, self._number = self._number, 0
-        if self._command == "BLMOVE":
-            self._last_number = number
-            queue = self._queue_of(self._waited_for)
-            self._take(number, queue, 1, answer, [])
+        state, *found = answer
+        if state > 0:
+            self._take(self._number, self._asked[state - 1], *found)
+            return True
+        if state < 0:
+            self.reservation.lease.was_recovered = True
         else:
-            place, count, joined, suspects = answer
-            self._take(number, self._asked[place - 1], count, joined, suspects)
-        return True
+            self._is_idle = True
+            self._lost_sight = self.reservation.has_more_than_it_knows(found[0])
+        raise Empty
 
     def _read_answer(self, **options: Any) -> Any:
         try:
             return self.client.parse_response(self.client.connection, self._command, **options)
         except self.connection_errors:
-            # So that the next round connects again; what was on its way is found by its slab.
+            # So that the next round connects again.
             self.client.connection.disconnect()
-            self._number = 0
             raise
         except self.ResponseError:
             if self._command != "BLMOVE":
@@ -211,34 +176,46 @@ class Channel(envelope.Channel):
             self._may_move = False
             return None
 
-    def _queue_of(self, key: str) -> str:
-        return key.removeprefix(self.global_keyprefix).rsplit(self.sep, 1)[0]
+    def _on_connection_disconnect(self, connection: Any) -> None:
+        self._lost_sight = True
+        super()._on_connection_disconnect(connection)
 
     def _take(
         self, number: int, queue: str, count: int, joined: bytes, suspects: Sequence[int]
     ) -> None:
-        reservation = self.reservation
-        reservation.slabs.open(number, count)
+        self.reservation.slabs.open(number, count)
         self._queue_cycle.rotate(queue)
+        try:
+            others = self._hand_over(number, count, joined, suspects)
+        except BaseException:
+            # Nobody would ever look at them again; whoever took some of them settles in vain.
+            self.reservation.give_back(Place(number, at) for at in range(count))
+            raise
+        self._deliver_all(others, queue, number)
+
+    def _hand_over(
+        self, number: int, count: int, joined: bytes, suspects: Sequence[int]
+    ) -> Mapping[int, bytes]:
+        """Hand plain jobs to whoever takes them; return the messages of all others."""
+        reservation = self.reservation
         tasks = reservation.plain_tasks if reservation.intake else ()
-        deaths = dict(zip(suspects[::2], suspects[1::2], strict=True))
         try:
             jobs = read_slab(joined, count, number, tasks)
-            rest = [place for place, job in enumerate(jobs) if job is None]
-            raws: Mapping[int, bytes] = envelope.raws(joined, rest)
+            others = envelope.raws(joined, [at for at, job in enumerate(jobs) if job is None])
         except (ValueError, RecursionError):
             stored = [joined] if count == 1 else self._read_slab_again(number)
             jobs = [read_message(raw, number, at, tasks) for at, raw in enumerate(stored)]
-            raws = {at: raw for at, raw in enumerate(stored) if jobs[at] is None}
+            others = {at: raw for at, raw in enumerate(stored) if jobs[at] is None}
         plain = [job for job in jobs if job is not None]
+        deaths = dict(zip(suspects[::2], suspects[1::2], strict=True))
         if deaths:
             _mark_suspects(plain, deaths)
             reservation.deaths |= {
-                Place(number, at): deaths[at] for at in raws.keys() & deaths.keys()
+                Place(number, at): deaths[at] for at in others.keys() & deaths.keys()
             }
         if plain and reservation.intake:
             reservation.intake(plain)
-        self._deliver_all(raws, queue, number)
+        return others
 
     def _read_slab_again(self, number: int) -> list[bytes]:
         """Read the messages one by one: some of them are not of the usual form."""

@@ -3,7 +3,9 @@
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as NoAnswer
 
 
 class Desk:
@@ -24,7 +26,20 @@ class Desk:
         self._unread += 1
 
     def ask(self, *command: Any) -> Any:
-        """Send a command and return the answer; raises RedisError."""
+        """Send a command and return the answer; raises RedisError.
+
+        It may be sent twice: a connection that broke since it was used last
+        is no reason to give up.
+        """
+        is_fresh = self._connection is None
+        try:
+            return self._ask(command)
+        except (ConnectionLost, NoAnswer):
+            if is_fresh:
+                raise
+        return self._ask(command)
+
+    def _ask(self, command: tuple[Any, ...]) -> Any:
         self._send(command)
         try:
             return self._connection.read_response()

@@ -19,7 +19,7 @@ from worker.transport.desk import Desk
 from worker.transport.keys import Keys
 from worker.transport.lease import Lease
 from worker.transport.server import refuse_old
-from worker.transport.slabs import Place, Reserved, Settling, Slabs
+from worker.transport.slabs import WAITING_SLAB, Place, Reserved, Settling, Slabs
 from worker.waiting import Waiting
 
 _SETTLE = (files("worker.transport") / "settle.lua").read_text(encoding="utf-8")
@@ -60,15 +60,10 @@ class Reservation:
         self._is_started = self.is_released = False
 
     def start(self) -> None:
-        """Check the server and begin to renew the lease; again after each reconnect.
-
-        What Redis holds for us and we do not know of was on its way to us when
-        a connection broke: it goes back to its queue.
-        """
+        """Check the server and begin to renew the lease; again after each reconnect."""
         with self._connect() as client:
             refuse_old(client.info("server"), _place_of(client))
-            if self.flush():
-                self._give_back_unknown(client)
+        self.give_back_unknown()
         if not self._is_started:
             self._is_started = True
             self.lease.start()
@@ -79,9 +74,20 @@ class Reservation:
         self._owed = Settling()
         self.elsewhere.clear()
         self.deaths.clear()
-        with self._connect() as client:
-            self._give_back_unknown(client)
-            client.delete(self.keys.recovered)
+        self.give_back_unknown()
+        self._desk.ask("DEL", self.keys.recovered)
+
+    def has_more_than_it_knows(self, slabs: int) -> bool:
+        """Whether Redis has slabs of ours that were lost on their way; told only when idle."""
+        return slabs > 1 and not self.slabs.numbers() and not self._owed
+
+    def give_back_unknown(self) -> None:
+        """Give back what was on its way to us when a connection broke; raises RedisError."""
+        if self.flush():
+            numbers = {int(number) for number in self._desk.ask("HKEYS", self.keys.slabs)}
+            unknown = numbers - self.slabs.numbers() - {WAITING_SLAB}
+            self._owed.back += sorted(unknown, reverse=True)
+            self.flush()
 
     def dispatch(self, jobs: Sequence[Reserved], *, alone: bool) -> int:
         """Note that a batch goes to a child; return its number.
@@ -93,7 +99,7 @@ class Reservation:
         try:
             encoded = msgspec.json.encode(note)
             self._desk.post("HSET", self.keys.running, self._batches, encoded)
-        except RedisError:
+        except (RedisError, OSError):
             # Not counted then; the jobs themselves are safe under the lease.
             pass
         return self._batches
@@ -158,12 +164,6 @@ class Reservation:
         finally:
             self._desk.close()
         self.lease.stop(give_back=True)
-
-    def _give_back_unknown(self, client: Redis) -> None:
-        numbers: Any = client.hkeys(self.keys.slabs)
-        unknown = {int(number) for number in numbers} - self.slabs.numbers()
-        self._owed.back += sorted(unknown, reverse=True)
-        self.flush()
 
     def _tell(self, owed: Settling) -> None:
         keys = (self.keys.slabs, self.keys.running, self.keys.suspects)

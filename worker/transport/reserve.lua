@@ -1,33 +1,45 @@
 -- Move messages from the first queue that has any into a slab of this worker, in one step:
 -- whoever dies at whatever moment, a message is either in its queue or under a lease.
 --
--- KEYS: owners, recovered:<owner>, slabs:<owner>, suspects, the slab, the slab that was waited
---       for last, then the lists of the queues, most urgent first.
--- ARGV: owner, number of the slab, most messages, most bytes, the list to wait for next,
---       number of the slab that was waited for last, and for which list.
--- Returns: number of the list (from 1), how many messages, the messages joined by commas,
---          and for each suspect among them its position (from 0) and how often it killed.
---          Nothing if all queues are empty; the slab is then ready for BLMOVE.
---          -1 if others gave this owner's jobs back: it has to forget them first.
+-- What BLMOVE put under the lease while this worker waited comes first, and with it whatever
+-- else its queue has by now.
+--
+-- KEYS: owners, recovered:<owner>, slabs:<owner>, suspects, the slab that BLMOVE fills, the slab
+--       to fill now, then the lists of the queues, most urgent first.
+-- ARGV: owner, number of the slab, most messages, most bytes, number of BLMOVE's slab, the list
+--       that was waited for last, the list to wait for next.
+-- Returns state and more. States:
+--    n > 0  number of the list, how many messages, the messages joined by commas, and for each
+--           suspect among them its position (from 0) and how often it killed
+--    0      all queues are empty, BLMOVE's slab is ready; how many slabs are in the books
+--    -1     others gave this owner's jobs back: it has to forget them first
 local FIRST_LIST = 7
-local owners, recovered, slabs, suspects, slab, last_slab = unpack(KEYS, 1, FIRST_LIST - 1)
-local owner, number, last_number = ARGV[1], ARGV[2], ARGV[6]
-local most_messages, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
+local owners, recovered, slabs, suspects, waiting_slab, slab = unpack(KEYS, 1, FIRST_LIST - 1)
+local owner, number, waiting_number = ARGV[1], ARGV[2], ARGV[5]
+local waited_for, next_waited_for = ARGV[6], ARGV[7]
+local messages_left, bytes_left = tonumber(ARGV[3]), tonumber(ARGV[4])
+local taken = {}
 
 -- Deleting comes first: a full server allows it, and then the rest of the script as well.
 redis.call('HDEL', slabs, '')
--- BLMOVE may have come late, after a recovery that struck its slab from the books.
-if redis.call('EXISTS', last_slab) == 1 then
-    redis.call('HSETNX', slabs, last_number, ARGV[7])
-end
 if redis.call('EXISTS', recovered) == 1 then
     return {-1}
 end
-
 -- A server that forgot everything must not keep slabs of an owner that nobody watches.
 if not redis.call('ZSCORE', owners, owner) then
     local now = redis.call('TIME')
     redis.call('ZADD', owners, now[1] * 1000 + math.floor(now[2] / 1000), owner)
+end
+
+local function take_from(list)
+    while messages_left > 0 and bytes_left > 0 do
+        local message = redis.call('LMOVE', list, slab, 'RIGHT', 'LEFT')
+        if not message then
+            return
+        end
+        taken[#taken + 1] = message
+        messages_left, bytes_left = messages_left - 1, bytes_left - #message
+    end
 end
 
 local function suspects_among(messages)
@@ -44,21 +56,25 @@ local function suspects_among(messages)
     return found
 end
 
-for list = FIRST_LIST, #KEYS do
-    if redis.call('LLEN', KEYS[list]) > 0 then
-        -- First: a slab that is not known belongs to nobody.
-        redis.call('HSET', slabs, number, KEYS[list])
-        local taken, bytes = {}, 0
-        while #taken < most_messages and bytes < most_bytes do
-            local message = redis.call('LMOVE', KEYS[list], slab, 'RIGHT', 'LEFT')
-            if not message then
-                break
-            end
-            taken[#taken + 1] = message
-            bytes = bytes + #message
+local has_waited = redis.call('EXISTS', waiting_slab) == 1
+for index = FIRST_LIST, #KEYS do
+    local list = KEYS[index]
+    local is_due = redis.call('EXISTS', list) == 1
+    if has_waited then
+        is_due = list == waited_for
+    end
+    if is_due then
+        -- First: a slab that is not in the books belongs to nobody.
+        redis.call('HSET', slabs, number, list)
+        if has_waited then
+            take_from(waiting_slab)
         end
-        return {list - FIRST_LIST + 1, #taken, table.concat(taken, ','), suspects_among(taken)}
+        take_from(list)
+        return {index - FIRST_LIST + 1, #taken, table.concat(taken, ','), suspects_among(taken)}
     end
 end
-redis.call('HSET', slabs, number, ARGV[5])
-return {}
+-- What came for a queue that is not consumed any more goes back to it.
+while redis.call('LMOVE', waiting_slab, waited_for, 'LEFT', 'RIGHT') do
+end
+redis.call('HSET', slabs, waiting_number, next_waited_for)
+return {0, redis.call('HLEN', slabs)}

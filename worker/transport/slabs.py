@@ -12,6 +12,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+#: Number of the slab into which an idle worker lets its next message be moved.
+WAITING_SLAB = 0
+
 
 class Reserved(Protocol):
     """A job with the place of its message."""

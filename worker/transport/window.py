@@ -1,0 +1,47 @@
+"""How many messages may come: the window of a channel, and what ends a message's stay in it."""
+
+from typing import Any
+
+from kombu.transport.virtual import QoS as VirtualQoS
+
+from worker.transport.slabs import place_of
+
+#: The most messages of one slab.
+MOST_MESSAGES = 1_000
+
+
+class QoS(VirtualQoS):  # type: ignore[misc]  # kombu has no types
+    """The window of a channel, counted in what the whole process holds."""
+
+    restore_at_shutdown = False
+
+    def can_consume(self) -> bool:
+        """Whether there is room in the window."""
+        return bool(self.can_consume_max_estimate())
+
+    def can_consume_max_estimate(self) -> int:
+        """Count the messages for which there is room."""
+        slabs = self.channel.reservation.slabs
+        held: int = slabs.unsettled - slabs.aside
+        return max(0, self.prefetch_count - held) if self.prefetch_count else MOST_MESSAGES
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Nothing to write down: the slab holds the message."""
+
+    def ack(self, delivery_tag: str) -> None:
+        """Note that a message is done with."""
+        self.channel.reservation.done_with([place_of(delivery_tag)])
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
+        """Note that a message is done with, or goes back to its queue."""
+        end = self.channel.reservation.give_back if requeue else self.channel.reservation.done_with
+        end([place_of(delivery_tag)])
+
+    def restore_unacked(self, client: Any = None) -> None:
+        """Nothing: whatever became of this channel, the lease goes on."""
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """Nothing, for the same reason."""
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing goes back by age."""
