@@ -37,7 +37,7 @@ FULL = Plan(
         "half": _CELERIAC,
         "far": ("floor", *_CELERIAC, "celery_prefork", "dramatiq"),
         "backlog": ("celeriac_1w2c",),
-        "ledger": ("celeriac_1w2c", "celeriac_1w2c_uuid7"),
+        "ledger": ("celeriac_1w2c",),
     },
 )
 QUICK = Plan(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery.bootsteps import RUN
+from celery.platforms import signals
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.message import Message
 
@@ -136,8 +137,16 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self._flush_is_due = self._tell_is_due = False
         if self._reservation is not None:
             self._reservation.give_back_elsewhere()
+        # Celery would throw away the batches that no child has accepted yet.
+        self.pool.flush = None
         super().on_close()
         self.dispatcher.connection_lost()
+
+    def cancel_active_requests(self) -> None:
+        """End what runs, in a cold shutdown: it goes back to its queue, and nothing is counted."""
+        for pid in {pid for _, pid, _ in self.dispatcher.running_jobs() if pid is not None}:
+            # PostgreSQL undoes what is open; a child that waits for it would hear nothing milder.
+            self.pool.terminate_job(pid, signals.signum("KILL"))
 
     def shutdown(self) -> None:
         """Disconnect, then give back what is still reserved."""

@@ -183,6 +183,8 @@ class Dispatcher:
 
     def _child_lost(self, batch: Batch, info: Any) -> None:
         self._returned(batch)
+        if self._consumer.is_stopping:
+            return  # Its jobs go back to their queue as they are, whoever ended the child.
         self._undone.child_lost(batch, info)
         self._consumer.flush_settled()
 

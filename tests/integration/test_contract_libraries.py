@@ -109,3 +109,15 @@ def test_pool_ends_the_process_of_a_job() -> None:
         signature(BilliardPool.apply_async).parameters
     )
     assert "self.on_apply(" in inspect.getsource(TaskPool.apply_async)
+
+
+def test_sentinel_url_names_its_master() -> None:
+    """The master's name in a Sentinel URL reaches kombu, which takes none in the URL."""
+    url = "sentinel://:secret@one:26379/0?master_name=jobs"
+    settings = broker_settings(url, lease_seconds=15, key_prefix="")
+
+    with Connection(
+        settings["broker_url"], transport_options=settings["broker_transport_options"]
+    ) as connection:
+        assert "one" == connection.hostname
+        assert "jobs" == connection.transport_options["master_name"]

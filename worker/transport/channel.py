@@ -49,6 +49,7 @@ class Channel(envelope.Channel):
         self._number = 0
         self._waited_for = self._next_waited_for = ""
         self._may_move = True
+        self._is_started = False
         #: A connection broke: messages may have been on their way to us.
         self._lost_sight = False
         self._asked: list[str] = []
@@ -81,7 +82,8 @@ class Channel(envelope.Channel):
         """Hold a lease from the first queue on whose messages have to be acknowledged."""
         if no_ack:
             self._without_ack.add(queue)
-        else:
+        elif not self._is_started:
+            self._is_started = True
             self.reservation.start()
         return super().basic_consume(queue, no_ack, *args, **kwargs)
 

@@ -5,6 +5,7 @@ module returns; nothing else in the worker knows how messages are reserved.
 """
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -19,9 +20,11 @@ def broker_settings(url: str, *, lease_seconds: float, key_prefix: str) -> dict[
     Every wait is bounded: a half-open connection must not hang a worker, and
     a broker that is away for a day must not end one.
     """
+    url, master = _without_master(url)
     return {
         "broker_url": url,
-        "broker_transport_options": {
+        "broker_transport_options": master
+        | {
             "lease_seconds": lease_seconds,
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
@@ -34,3 +37,12 @@ def broker_settings(url: str, *, lease_seconds: float, key_prefix: str) -> dict[
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
     }
+
+
+def _without_master(url: str) -> tuple[str, dict[str, str]]:
+    """Take ``?master_name=`` out of a Sentinel URL: kombu wants it beside the URL."""
+    parts = urlsplit(url)
+    names = parse_qs(parts.query).get("master_name", [])
+    if parts.scheme != "sentinel" or not names:
+        return url, {}
+    return urlunsplit(parts._replace(query="")), {"master_name": names[0]}

@@ -158,16 +158,21 @@ class Slabs:
         touched, self._touched = self._touched, set()
         for number in sorted(touched & self._open.keys()):
             slab = self._open[number]
-            if not slab.unsettled:
+            if not slab.unsettled and not (slab.back and slab.running):
                 del self._open[number]
             if not slab.unsettled and not slab.back:
                 settling.done.append(number)
-            elif slab.back or (2 * len(slab.unsettled) <= len(slab.stored) and not slab.running):
+            elif slab.running:
+                # Places in it are named elsewhere until the batch is back.
+                self._touched.add(number)
+            elif slab.back or 2 * len(slab.unsettled) <= len(slab.stored):
                 settling.changed.append(_rewrite(number, slab))
         return settling
 
     def close(self) -> Settling:
         """Give up everything; return what makes Redis hold the unsettled messages alone."""
+        for slab in self._open.values():
+            slab.running = 0
         settling = self.settling()
         for number, slab in self._open.items():
             if len(slab.unsettled) < len(slab.stored):
