@@ -28,6 +28,9 @@ from tasks.write_rows import Closed, write_rows
 from tasks.write_whole import plan_inserts
 
 
+_BRACE = ord("{")
+
+
 class IngestPayload(msgspec.Struct, forbid_unknown_fields=True):
     """The arguments of ``celeriac.ingest``; rows are still the text they came as."""
 
@@ -66,7 +69,7 @@ class Ingest(Kind[IngestPayload]):
         if not 1 <= len(payload.rows) <= MAX_ROWS:
             raise BadPayload(f"rows must be 1 to {MAX_ROWS}, got {len(payload.rows)}")
         for row in payload.rows:
-            if not bytes(row).startswith(b"{"):
+            if memoryview(row)[0] != _BRACE:
                 number = payload.rows.index(row) + 1
                 raise BadPayload(f"rows must be objects, row {number} is {bytes(row)[:40]!r}")
 

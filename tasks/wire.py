@@ -69,6 +69,11 @@ def plain_body_type(names: Sequence[str]) -> type[Any]:
     )
 
 
+def body_type(payload: type[Any]) -> type[Any]:
+    """Return the type of a body whose ``kwargs`` is read as this payload, the rest passed over."""
+    return msgspec.defstruct("ReadBody", [("args", Any), ("kwargs", payload)], array_like=True)
+
+
 def read_body(body: bytes) -> Body:
     """Return the body with its arguments still unread.
 

@@ -86,6 +86,9 @@ class _Inserts:
             written = list(map(self._reader.columns, rows))
         except msgspec.DecodeError:
             return False
+        if len(rows) == 1 and (known := self._rows.get(written[0])) is not None:
+            known.append(rows[0])
+            return True
         if not all(map(self._rows.__contains__, written)) and not self._make_room(written):
             return False
         for columns, row in zip(written, rows, strict=True):

@@ -16,7 +16,7 @@ import msgspec
 
 from celeriac.contract import MAX_BODY_BYTES, MAX_ID_CHARACTERS
 from tasks.kind import Kind
-from tasks.wire import plain_body_type
+from tasks.wire import body_type, plain_body_type
 from worker.accept import DIGEST_BYTES
 from worker.delivery import Delivery, Parcel, Remarks
 
@@ -54,10 +54,10 @@ class PlainReader:
     def __init__(self, kind: Kind[Any]) -> None:
         names = kind.payload.__struct_fields__
         self._kind = kind
-        self._decode = msgspec.json.Decoder(plain_body_type(names)).decode
-        self._payload = msgspec.json.Decoder(kind.payload).decode
-        self._object = b"{%b}" % b",".join(msgspec.json.encode(name) + b":%b" for name in names)
-        self._prefixes = [name.encode() + b":" for name in names]
+        self._members = msgspec.json.Decoder(plain_body_type(names)).decode
+        self._arguments = msgspec.json.Decoder(body_type(kind.payload)).decode
+        #: What worker.accept hashes piece by piece, as one text.
+        self._identity = b"".join(name.encode() + b":%d:%b" for name in names)
 
     def read(self, parcel: Parcel) -> PlainJobs:
         """Return the plain jobs of a parcel; the others are left out."""
@@ -79,18 +79,12 @@ class PlainReader:
             raise ValueError("not plain")
         if not body.isascii():
             body.decode("utf-8")
-        members = msgspec.structs.astuple(self._decode(body).kwargs)
-        texts = [bytes(member) for member in members]
-        payload = self._payload(self._object % tuple(texts))
+        members = msgspec.structs.astuple(self._members(body).kwargs)
+        payload = self._arguments(body).kwargs
         self._kind.check(payload)
-        return payload, self._digest(texts)
-
-    def _digest(self, texts: list[bytes]) -> str:
-        # All at once what worker.accept hashes piece by piece.
-        identity: list[bytes] = []
-        for prefix, text in zip(self._prefixes, texts, strict=True):
-            identity += (prefix, b"%d:" % len(text), text)
-        return blake2b(b"".join(identity), digest_size=DIGEST_BYTES).hexdigest()
+        pieces = [piece for text in members for piece in (len(memoryview(text)), text)]
+        identity = self._identity % tuple(pieces)
+        return payload, blake2b(identity, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def deliveries(parcel: Parcel, positions: Iterable[int]) -> list[Delivery]:
