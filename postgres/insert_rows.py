@@ -85,7 +85,8 @@ def _parts(destination: Destination) -> dict[str, sql.Composable]:
 
 
 def _in_order(destination: Destination) -> sql.Composable:
-    key = destination.key
+    # What the rows leave to a default cannot be ordered by, and nobody else can have it.
+    key = tuple(column for column in destination.key if column in destination.columns)
     return sql.SQL("ORDER BY {}").format(names(key)) if key else sql.SQL("")
 
 

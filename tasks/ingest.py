@@ -27,7 +27,6 @@ from tasks.targets import Target, load_targets
 from tasks.write_rows import Closed, write_rows
 from tasks.write_whole import plan_inserts
 
-
 _BRACE = ord("{")
 
 

@@ -10,9 +10,9 @@ from postgres.decision import Decision, decide, when_collisions_do_not_end
 from postgres.errors import Phase, PoolExhausted, Refused
 from worker.accept import Accepted, accept
 from worker.child import Child
-from worker.commit import commit, summary_of_inserted
+from worker.commit import commit
 from worker.commit_whole import QUERY_CANCELED, Tally, commit_plain
-from worker.delivery import Answer, Fate, Parcel, Settlement
+from worker.delivery import Answer, Fate, Parcel, Settlement, whole_result
 from worker.retry import COLLISIONS, collision_seconds
 from worker.unpack import deliveries, neighbours
 
@@ -50,7 +50,7 @@ def _note(position: int, one: Accepted, settlement: Settlement, tally: Tally) ->
     rows = one.ask.rows
     if settlement.fate is Fate.COMMITTED:
         tally.rows[position] = rows
-        if settlement.result == summary_of_inserted(rows):
+        if settlement.result == whole_result(rows):
             return
     tally.settlements[position] = replace(settlement, subject=one.ask.subject)
 

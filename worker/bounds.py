@@ -34,6 +34,11 @@ class BatchBounds:
         if self._timeouts >= _TIMEOUTS_IN_A_ROW:
             self._jobs = max(1, self._jobs // 2)
 
+    def ran_out(self) -> None:
+        """Note a batch that took longer than a batch may: it halves the bound at once."""
+        self._timeouts = _TIMEOUTS_IN_A_ROW
+        self._jobs = max(1, self._jobs // 2)
+
     def went_well(self) -> None:
         """Note a batch that ended in time: the bound doubles until it is whole again."""
         self._timeouts = 0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from celeriac.contract import ACCOUNTS, State
+from celeriac.contract import State
 from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.holds import hold
@@ -195,8 +195,3 @@ def summary(accounts: Mapping[str, int]) -> dict[str, int]:
     result |= {name: count for name, count in accounts.items() if count and name not in result}
     result["quarantined"] = accounts["quarantined"]
     return result
-
-
-def summary_of_inserted(rows: int) -> dict[str, int]:
-    """Return the result of a job whose rows were all inserted."""
-    return summary(dict.fromkeys(ACCOUNTS, 0) | {"inserted": rows})

@@ -10,6 +10,7 @@ from postgres import whole
 from postgres.decision import Decision, decide
 from postgres.errors import PoolExhausted, Refused
 from postgres.transaction import transaction
+from worker import events
 from worker.child import Child
 from worker.delivery import Fate, Parcel, Settlement
 from worker.unpack import PlainJobs
@@ -41,21 +42,27 @@ def commit_plain(parcel: Parcel, child: Child, tally: Tally) -> None:
     reader = child.readers.get(parcel.task)
     if reader is None:
         return
+    trouble: str | None = None
     for jobs in reader.read(parcel).within(child.batch_rows):
-        _commit(parcel.task, jobs, child, tally)
+        if trouble is None:
+            trouble = _commit(parcel.task, jobs, child, tally)
+        else:
+            _wait(jobs, trouble, tally)
 
 
-def _commit(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> None:
+def _commit(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> str | None:
+    """Commit these jobs; return what is wrong with PostgreSQL, if they have to wait for it."""
     try:
         _write(task, jobs, child, tally)
     except PoolExhausted as error:
-        _wait(jobs, str(error), tally)
+        return _wait(jobs, str(error), tally)
     except Refused as refused:
         tally.timeouts += refused.sqlstate == QUERY_CANCELED
         if decide(refused.sqlstate, refused.phase, len(jobs.ids)) is Decision.WAIT:
-            _wait(jobs, str(refused), tally)
-    except Exception:  # noqa: BLE001, S110 - a kind may raise anything, and will again in its run
-        pass
+            return _wait(jobs, str(refused), tally)
+    except Exception as error:  # noqa: BLE001 - a kind may raise anything; its run tells which job
+        events.short_way_failed(task=task, jobs=len(jobs.ids), reason=repr(error))
+    return None
 
 
 def _write(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> None:
@@ -74,6 +81,7 @@ def _write(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> None:
     tally.whole.update(jobs.positions)
 
 
-def _wait(jobs: PlainJobs, reason: str, tally: Tally) -> None:
+def _wait(jobs: PlainJobs, reason: str, tally: Tally) -> str:
     for position, id_, subject in zip(jobs.positions, jobs.ids, jobs.subjects, strict=True):
         tally.settlements[position] = Settlement(id_, Fate.WAIT, error=reason, subject=subject)
+    return reason

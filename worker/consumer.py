@@ -1,4 +1,4 @@
-"""Celery's consumer, taught to bury what it would delete.
+"""Celery's consumer: it hands jobs over, outlives its connections, and buries what it would delete.
 
 Stock Celery acknowledges or rejects messages that it cannot read or whose
 task it does not know; on Redis both delete them.
@@ -16,6 +16,7 @@ from kombu.message import Message
 from worker.announce import Announcer
 from worker.dispatch import Dispatcher
 from worker.message import is_text
+from worker.pipes import Pipes
 from worker.request import RawMessage
 from worker.sampling import Sampler
 from worker.transport.envelope import UNREADABLE
@@ -39,6 +40,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self._flush_is_due = self._tell_is_due = False
         super().__init__(*args, worker_options=dict(worker_options or {}, **quiet), **kwargs)
         self.announcer = Announcer(self)
+        self._pipes = Pipes()
         self._sampler = Sampler(self.app.conf.celeriac_events_per_second)
         self._reservation: Reservation | None = None
         self.dispatcher = Dispatcher(self)
@@ -103,6 +105,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     def register_with_event_loop(self, hub: Any) -> None:
         """Give a sign of life at every tick: the lease is renewed only while they come."""
         super().register_with_event_loop(hub)
+        self._pipes.attach(hub, self.pool._pool._fileno_to_outq)  # noqa: SLF001 - see the contract tests
         hub.on_tick.add(self._give_sign_of_life)
 
     def _give_sign_of_life(self) -> None:
@@ -133,8 +136,6 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
     def on_close(self) -> None:
         """Keep what waits here, under our lease, for the next connection."""
-        # Timers of the old connection may have been cancelled with it.
-        self._flush_is_due = self._tell_is_due = False
         if self._reservation is not None:
             self._reservation.give_back_elsewhere()
         # Celery would throw away the batches that no child has accepted yet.

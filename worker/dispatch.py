@@ -17,13 +17,13 @@ from worker import events
 from worker.accumulate import Accumulator
 from worker.batch import Batch, parcel_of
 from worker.bounds import BatchBounds
-from worker.delivery import Answer, Fate
+from worker.delivery import Answer
 from worker.message import body_of, kept_form
 from worker.process import run_batch
 from worker.request import RawMessage, Request
-from worker.settle import settle
 from worker.transport.slabs import place_of
-from worker.undone import Undone
+from worker.undone import Undone, is_out_of_time
+from worker.unsettled import Unsettled
 from worker.waiting import RAW, Batching, Waiting
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Dispatcher:
         self._waiting: Accumulator[Waiting] = Accumulator()
         self._running: dict[int, Batch] = {}
         self._undone = Undone(consumer, self._waiting, self.tick_soon)
+        self._unsettled = Unsettled(consumer)
         self._tick_is_due = False
         self._asks_for_child = False
         self._ripe_at = 0.0
@@ -76,7 +77,7 @@ class Dispatcher:
 
     def connection_lost(self) -> None:
         """Go on with what is here, which is ours all the same; Celery forgets who asked it."""
-        self._asks_for_child = False
+        self._asks_for_child = self._tick_is_due = False
         self.tick_soon()
 
     def waiting_jobs(self) -> Iterator[Waiting]:
@@ -185,6 +186,8 @@ class Dispatcher:
         self._returned(batch)
         if self._consumer.is_stopping:
             return  # Its jobs go back to their queue as they are, whoever ended the child.
+        if is_out_of_time(info):
+            self._bounds[batch.task].ran_out()
         self._undone.child_lost(batch, info)
         self._consumer.flush_settled()
 
@@ -198,30 +201,6 @@ class Dispatcher:
             bounds.went_well()
         undone = self._undone.take_back(batch, answer)
         if len(undone) < len(batch.jobs):
-            self._settle(batch, answer, undone)
+            self._unsettled.settle(batch, answer, undone)
         else:
             self._consumer.flush_settled()
-
-    def _settle(self, batch: Batch, answer: Answer, undone: set[int], attempt: int = 1) -> None:
-        """Settle; the ledger remembers, so results that cannot be stored only delay the telling."""
-        try:
-            settle(batch, answer, undone, self._consumer)
-        except Exception as error:  # noqa: BLE001 - the pool would swallow it, and the acks with it
-            delay = self._undone.backoff(attempt)
-            jobs = len(batch.jobs) - len(undone)
-            events.settling_delayed(jobs=jobs, seconds=delay, reason=repr(error))
-            again = (batch, answer, undone, attempt + 1)
-            self._consumer.timer.call_after(delay, self._settle, again)
-            return
-        rows = sum(answer.rows)
-        jobs = len(batch.jobs) - len(undone)
-        events.batch_settled(task=batch.task, jobs=jobs, rows=rows, seconds=answer.seconds)
-        _report_holds(answer)
-        self._consumer.flush_settled()
-
-
-def _report_holds(answer: Answer) -> None:
-    held = [(s.subject, s.error or "") for s in answer.settlements.values() if s.fate is Fate.HELD]
-    for subject, reason in dict(held).items():
-        jobs = sum(1 for name, _ in held if name == subject)
-        events.target_held(target=subject, jobs=jobs, reason=reason)

@@ -89,6 +89,11 @@ def child_unfit(*, reason: str) -> None:
     _log.error("a child cannot run batches, jobs wait", reason=reason)
 
 
+def short_way_failed(*, task: str, jobs: int, reason: str) -> None:
+    """A kind raised while it planned its writes; its jobs go the careful way, slower."""
+    _log.warning("jobs go the careful way", task=task, jobs=jobs, reason=reason)
+
+
 def buffer_dropped(*, jobs: int) -> None:
     """Others have the jobs that waited here: the lease had run out."""
     _log.warning("waiting jobs forgotten, other workers have them", jobs=jobs)

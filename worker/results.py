@@ -17,7 +17,7 @@ from celery import Celery, states
 from celery.app.task import Context
 from redis.exceptions import NoScriptError, RedisError
 
-from worker.delivery import Fate, Settlement
+from worker.delivery import Fate, Settlement, whole_result
 
 _STORE = (files("worker") / "store_results.lua").read_text(encoding="utf-8")
 _STORE_SHA = sha1(_STORE.encode(), usedforsecurity=False).hexdigest()
@@ -64,15 +64,10 @@ def store_results(
         raise ResultsNotStored(str(error)) from error
 
 
-def result_of(rows: int) -> dict[str, int]:
-    """Return the result of a job that committed with all its rows inserted."""
-    return {"rows": rows, "inserted": rows, "quarantined": 0}
-
-
 @lru_cache(maxsize=1024)
 def result_text(rows: int) -> str:
     """Return the same as JSON."""
-    return json.dumps(result_of(rows))
+    return json.dumps(whole_result(rows))
 
 
 def _calls(
@@ -88,7 +83,7 @@ def _calls(
             if _PLAIN_ID.fullmatch(id_):
                 by_rows[rows].append(id_)
             else:
-                unusual.append((Settlement(id_, Fate.COMMITTED, result_of(rows)), None))
+                unusual.append((Settlement(id_, Fate.COMMITTED, whole_result(rows)), None))
         if by_rows:
             call = [backend.task_keyprefix, backend.expires or 0, '"}']
             for rows, ids in by_rows.items():

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from worker import events
 from worker.announce import ending
 from worker.batch import Batch
-from worker.delivery import Answer, Fate, Settlement
+from worker.delivery import Answer, Fate, Settlement, whole_result
 from worker.inspection import note_settled
 from worker.request import RawMessage, Request
-from worker.results import ResultsNotStored, result_of, store_results
+from worker.results import ResultsNotStored, store_results
 from worker.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _others(
         if settlement is not None and position not in undone:
             yield one, settlement
         elif settlement is None and one.request is not None:
-            result = result_of(answer.rows[position])
+            result = whole_result(answer.rows[position])
             yield one, Settlement(one.id, Fate.COMMITTED, result)
 
 

@@ -114,10 +114,6 @@ class Undone:
         self._consumer.reservation.slabs.aside = 0
         return self._parking.clear()
 
-    def backoff(self, attempt: int) -> float:
-        """Return how long to wait after so many failures."""
-        return backoff_seconds(attempt, _jitter())
-
     def _wait_for_database(self, undone: _Pairs) -> None:
         """Put the jobs back in front and give PostgreSQL time; nothing is counted."""
         if self._lost_at is None:
@@ -132,16 +128,17 @@ class Undone:
         if not self.is_paused:
             self.is_paused = True
             self._lost_attempts += 1
-            self._later(self.backoff(self._lost_attempts), self._resume)
+            self._later(backoff(self._lost_attempts), self._resume)
 
     def _resume(self) -> None:
         self.is_paused = False
         self._tick_soon()
 
     def _database_answered(self) -> None:
+        self._lost_attempts = 0
         if self._lost_at is not None:
             events.database_back(seconds=time.monotonic() - self._lost_at)
-            self._lost_at, self._lost_attempts = None, 0
+            self._lost_at = None
 
     def _wait_for_locks(self, later: _Pairs) -> None:
         """Park jobs until a lock may be gone, and set a time to try each lane again."""
@@ -184,6 +181,16 @@ class Undone:
         self._consumer.timer.call_after(seconds, action, arguments)
 
 
+def backoff(failures: int) -> float:
+    """Return how long to wait after so many failures in a row."""
+    return backoff_seconds(failures, _jitter())
+
+
+def is_out_of_time(info: Any) -> bool:
+    """Whether a child was ended because its batch took too long."""
+    return isinstance(_error_of(info), TimeLimitExceeded)
+
+
 def _unstart(jobs: Iterable[Waiting]) -> None:
     for one in jobs:
         if isinstance(one.request, Request):
@@ -192,13 +199,17 @@ def _unstart(jobs: Iterable[Waiting]) -> None:
 
 def _death(info: Any) -> str | None:
     """Say how a child died; None if it lives and refused the batch as a whole."""
-    # billiard wraps what it raises in the main process in a traceback's text.
-    error = getattr(info.exception, "exc", info.exception)
+    error = _error_of(info)
     if isinstance(error, TimeLimitExceeded):
         return f"it ran longer than {error.args[0]:g} s and was killed"
     if isinstance(error, WorkerLostError | Terminated | SystemExit):
         return str(error)
     return None
+
+
+def _error_of(info: Any) -> Any:
+    # billiard wraps what it raises in the main process in a traceback's text.
+    return getattr(info.exception, "exc", info.exception)
 
 
 def _jitter() -> float:

@@ -64,7 +64,12 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
         return "revoked" if self.id in revoked else None
 
     def set_apart(self, fate: Fate) -> None:
-        """Keep the job from its task's ordinary ones: a batch of its own waits for it alone."""
+        """Keep the job from its task's ordinary ones: a batch of its own waits for it alone.
+
+        A suspect stays by itself, whatever else it waits for.
+        """
+        if self.is_suspect:
+            return
         self.apart = lane_of_target(self.subject) if fate is Fate.LATER else f"job {self.id}"
 
     def suspect(self, reason: str, deaths: int, crash_limit: int) -> None:

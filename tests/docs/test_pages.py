@@ -51,8 +51,8 @@ def test_every_key_in_redis_is_explained() -> None:
     rows = table(DOCS / "operations.md", "| key | type | what it holds |")
 
     keys = Keys("", "<owner>")
-    named = {keys.owners, keys.suspects, keys.slabs, keys.running, keys.recovered}
-    named.add(f"{keys.slab_prefix}<n>")
+    named = {keys.owners, keys.suspects, keys.slabs, keys.running, keys.recovered, keys.told}
+    named |= {f"{keys.slab_prefix}<n>", keys.nothing}
     assert named == {key.strip("`") for key, *_ in rows}
 
 

@@ -77,7 +77,7 @@ def tell_plain_jobs_before_commit() -> None:
 
     def wrapper(task: str, jobs: Any, *args: Any) -> None:
         for id_, rows in zip(jobs.ids, jobs.rows, strict=True):
-            app.backend.mark_as_done(id_, worker.results.result_of(rows))
+            app.backend.mark_as_done(id_, worker.results.whole_result(rows))
         write(task, jobs, *args)
 
     worker.commit_whole._write = wrapper

@@ -12,8 +12,7 @@ from postgres.session import Session
 from tests.integration.shop import CATALOG
 from worker.attempt import attempt
 from worker.child import Child, Plan, open_child
-from worker.commit import summary_of_inserted
-from worker.delivery import Answer, Delivery, Fate, Parcel, Remarks, Settlement
+from worker.delivery import Answer, Delivery, Fate, Parcel, Remarks, Settlement, whole_result
 from worker.kinds import load_kinds
 
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -96,5 +95,5 @@ def settlement_of(answer: Answer, parcel: Parcel, position: int) -> Settlement:
     """Return how a job ended, also of those that an answer only counts."""
     if position in answer.settlements:
         return answer.settlements[position]
-    result = summary_of_inserted(answer.rows[position])
+    result = whole_result(answer.rows[position])
     return Settlement(parcel.ids[position], Fate.COMMITTED, result)

@@ -13,9 +13,9 @@ from celery.result import AsyncResult
 from celeriac import JobCancelled, JobFailed
 from tests.waiting import wait_for
 from worker.commit import summary
-from worker.delivery import Fate, Settlement
+from worker.delivery import Fate, Settlement, whole_result
 from worker.embedded import EmbeddedValkey
-from worker.results import ResultsNotStored, result_of, store_results
+from worker.results import ResultsNotStored, store_results
 
 LIFETIME = 1_000
 ID = "0190163d-8694-739b-aea5-966c26f8ad90"
@@ -58,7 +58,7 @@ def without_date(text: str) -> list[tuple[str, Any]]:
 
 def test_plain_result_is_what_celery_stores(app: Celery) -> None:
     """A result that Redis put together is, date apart, the text that mark_as_done writes."""
-    app.backend.mark_as_done(ID, result_of(7), request=Context(id=ID))
+    app.backend.mark_as_done(ID, whole_result(7), request=Context(id=ID))
     stock = stored(app, ID)
     app.backend.client.flushdb()
 
@@ -112,7 +112,9 @@ def test_hostile_id_keeps_its_result(app: Celery, id_: str) -> None:
     store_results([("before", 1), (id_, 2), ("after", 3)], [], app)
 
     found = [AsyncResult(one, app=app) for one in ("before", id_, "after")]
-    assert [result_of(1), result_of(2), result_of(3)] == [one.get(timeout=5) for one in found]
+    assert [whole_result(1), whole_result(2), whole_result(3)] == [
+        one.get(timeout=5) for one in found
+    ]
     assert id_ == json.loads(stored(app, id_))["task_id"]
     assert 3 == app.backend.client.dbsize()
 
@@ -130,7 +132,7 @@ def test_conflict_leaves_the_first_result(app: Celery) -> None:
 
     store_results([], [(Settlement(ID, Fate.CONFLICT), Context())], app)
 
-    assert result_of(1) == AsyncResult(ID, app=app).get(timeout=5)
+    assert whole_result(1) == AsyncResult(ID, app=app).get(timeout=5)
 
 
 def test_whoever_waits_is_woken(app: Celery) -> None:
@@ -153,7 +155,7 @@ def test_results_live_as_long_as_they_should(
 ) -> None:
     """result_expires and result_failure_expires hold for both ways; zero is for ever."""
     app.conf.update(result_expires=expires, result_failure_expires=failure_expires)
-    other = Settlement("other", Fate.COMMITTED, result_of(1))
+    other = Settlement("other", Fate.COMMITTED, whole_result(1))
 
     store_results(
         [("plain", 1)], [(other, Context()), (Settlement("dead", Fate.DEAD, error="x"), None)], app
@@ -218,4 +220,4 @@ def test_plain_result_is_the_ledgers(rows: int) -> None:
     """A plain job's result has the words that the ledger's account would give."""
     others = dict.fromkeys(("updated", "ignored", "superseded", "quarantined"), 0)
 
-    assert json.dumps(summary({"inserted": rows} | others)) == json.dumps(result_of(rows))
+    assert json.dumps(summary({"inserted": rows} | others)) == json.dumps(whole_result(rows))

@@ -15,7 +15,10 @@ from billiard.pool import Pool as BilliardPool
 from celery import Celery
 from celery.backends.redis import RedisBackend
 from celery.concurrency.prefork import TaskPool
+from kombu import Connection
 from psycopg2.pool import ThreadedConnectionPool
+
+from worker.transport import broker_settings
 
 
 def test_backend_writes_the_meta_that_we_write() -> None:

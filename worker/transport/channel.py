@@ -47,6 +47,8 @@ class Channel(envelope.Channel):
         self._is_idle = False
         self._turn = 0
         self._number = 0
+        #: What BLMOVE answered: it need not come a second time.
+        self._first: bytes | None = None
         self._waited_for = self._next_waited_for = ""
         self._may_move = True
         self._is_started = False
@@ -116,7 +118,7 @@ class Channel(envelope.Channel):
         else:
             # A full server refuses BLMOVE; it still passes the time, on a list that nobody fills.
             self._command, self._may_move = "BLPOP", True
-            arguments = (f"{keys.base}nothing", _WAIT_SECONDS)
+            arguments = (keys.nothing, _WAIT_SECONDS)
         self.client.connection.send_command(self._command, *arguments)
 
     def _reserve(self, queues: list[str]) -> None:
@@ -140,6 +142,7 @@ class Channel(envelope.Channel):
             *("EVAL", _RESERVE, len(keys), *keys),
             *(names.owner, self._number, most, _MOST_BYTES),
             *(WAITING_SLAB, self._waited_for or lists[0], self._next_waited_for),
+            "0" if self._first is None else "1",
         )
 
     def _brpop_read(self, **options: Any) -> Any:
@@ -153,10 +156,15 @@ class Channel(envelope.Channel):
         # Whether it waited in vain or for somebody: now it looks at all lists.
         self._is_idle = False
         if self._command != "EVAL":
+            self._first = answer if self._command == "BLMOVE" else None
             raise Empty
+        first, self._first = self._first, None
         state, *found = answer
         if state > 0:
-            self._take(self._number, self._asked[state - 1], *found)
+            count, joined, suspects, known = found
+            if known:
+                joined = b",".join(filter(None, (first, joined))) if count > 1 else first
+            self._take(self._number, self._asked[state - 1], count, joined, suspects)
             return True
         if state < 0:
             self.reservation.lease.was_recovered = True
@@ -179,7 +187,7 @@ class Channel(envelope.Channel):
             return None
 
     def _on_connection_disconnect(self, connection: Any) -> None:
-        self._lost_sight = True
+        self._lost_sight, self._first = True, None
         super()._on_connection_disconnect(connection)
 
     def _take(

@@ -13,6 +13,10 @@ age. Each name starts with the deployment's prefix, as kombu's own do.
 ``suspects``        hash: SHA-1 of a message → how often its process died while it ran alone
 ``recovered:<owner>`` string, for an hour: ``begun`` while this owner's jobs are given back,
                     ``done`` afterwards, until the owner has forgotten what it held
+``told:<owner>``    string, for an hour: number of the last settling that Redis was told
+``nothing``         never written: what a worker waits for that must only let time pass
+
+All after the prefix and ``celeriac:``.
 """
 
 from dataclasses import dataclass
@@ -59,6 +63,16 @@ class Keys:
     def recovered(self) -> str:
         """What tells this owner that its jobs were given back."""
         return f"{self.base}recovered:{self.owner}"
+
+    @property
+    def told(self) -> str:
+        """String with the number of this owner's last settling."""
+        return f"{self.base}told:{self.owner}"
+
+    @property
+    def nothing(self) -> str:
+        """List that is always empty."""
+        return f"{self.base}nothing"
 
     def slab(self, number: int) -> str:
         """List of one slab's messages."""

@@ -6,6 +6,7 @@ broker is away, and is settled over whatever connection comes next.
 
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from socket import gethostname
 from typing import Any, Protocol
@@ -55,8 +56,11 @@ class Reservation:
         self.elsewhere: set[Place] = set()
         self._connect = connect
         self._desk = Desk(connect())
+        #: Notes that wait for the next settling.
         self._owed = Settling()
-        self._batches = 0
+        #: A settling that Redis did not confirm: told again as it is, before any other.
+        self._unsent: Settling | None = None
+        self._settlings = self._batches = 0
         self._is_started = self.is_released = False
 
     def start(self) -> None:
@@ -71,7 +75,7 @@ class Reservation:
     def start_over(self) -> None:
         """Forget everything after others gave it back; only then may we reserve again."""
         self.slabs.forget()
-        self._owed = Settling()
+        self._owed, self._unsent = Settling(), None
         self.elsewhere.clear()
         self.deaths.clear()
         self.give_back_unknown()
@@ -79,7 +83,7 @@ class Reservation:
 
     def has_more_than_it_knows(self, slabs: int) -> bool:
         """Whether Redis has slabs of ours that were lost on their way; told only when idle."""
-        return slabs > 1 and not self.slabs.numbers() and not self._owed
+        return slabs > 1 and not self.slabs.numbers() and not self._owed and not self._unsent
 
     def give_back_unknown(self) -> None:
         """Give back what was on its way to us when a connection broke; raises RedisError."""
@@ -96,12 +100,11 @@ class Reservation:
         """
         self._batches += 1
         note = {"alone": alone, "parts": self.slabs.start(jobs)}
-        try:
-            encoded = msgspec.json.encode(note)
-            self._desk.post("HSET", self.keys.running, self._batches, encoded)
-        except (RedisError, OSError):
-            # Not counted then; the jobs themselves are safe under the lease.
-            pass
+        # While Redis has other slabs than we believe, places would name others' messages.
+        if self._unsent is None:
+            with suppress(RedisError, OSError):
+                # Else not counted; the jobs themselves are safe under the lease.
+                self._desk.post("HSET", self.keys.running, self._batches, msgspec.json.encode(note))
         return self._batches
 
     def suspect(self, job: Reserved, deaths: int) -> None:
@@ -136,15 +139,18 @@ class Reservation:
 
     def flush(self) -> bool:
         """Tell Redis what was noted, in one round trip; False if it could not be told yet."""
-        self._owed.add(self.slabs.settling())
-        if not self._owed:
-            return True
-        owed, self._owed = self._owed, Settling()
         try:
-            self._tell(owed)
+            if self._unsent:
+                self._tell(self._unsent)
+                self._unsent = None
+            # Only now: it is about slabs as Redis has them.
+            self._owed.add(self.slabs.settling())
+            if self._owed:
+                self._settlings += 1
+                self._unsent, self._owed = self._owed, Settling()
+                self._tell(self._unsent)
+                self._unsent = None
         except (RedisError, OSError):
-            owed.add(self._owed)
-            self._owed = owed
             return False
         return True
 
@@ -153,8 +159,9 @@ class Reservation:
         if not self._is_started or self.is_released:
             return
         self.is_released = True
-        self._owed.add(self.slabs.close())
         try:
+            self.flush()
+            self._owed.add(self.slabs.close())
             self.flush()
             self._desk.ask("DEL", self.keys.running)
         except (RedisError, OSError):
@@ -166,9 +173,10 @@ class Reservation:
         self.lease.stop(give_back=True)
 
     def _tell(self, owed: Settling) -> None:
-        keys = (self.keys.slabs, self.keys.running, self.keys.suspects)
+        keys = (self.keys.slabs, self.keys.running, self.keys.suspects, self.keys.told)
         work = msgspec.json.encode(owed)
-        self._desk.ask("EVAL", _SETTLE, len(keys), *keys, self.keys.slab_prefix, work)
+        arguments = (self.keys.slab_prefix, self._settlings, work)
+        self._desk.ask("EVAL", _SETTLE, len(keys), *keys, *arguments)
 
 
 def _place_of(client: Redis) -> str:

@@ -7,10 +7,11 @@
 -- KEYS: owners, recovered:<owner>, slabs:<owner>, suspects, the slab that BLMOVE fills, the slab
 --       to fill now, then the lists of the queues, most urgent first.
 -- ARGV: owner, number of the slab, most messages, most bytes, number of BLMOVE's slab, the list
---       that was waited for last, the list to wait for next.
+--       that was waited for last, the list to wait for next, '1' if BLMOVE's answer came.
 -- Returns state and more. States:
 --    n > 0  number of the list, how many messages, the messages joined by commas, and for each
---           suspect among them its position (from 0) and how often it killed
+--           suspect among them its position (from 0) and how often it killed; then how many
+--           of the first are not in the text, because BLMOVE's answer was that message
 --    0      all queues are empty, BLMOVE's slab is ready; how many slabs are in the books
 --    -1     others gave this owner's jobs back: it has to forget them first
 local FIRST_LIST = 7
@@ -56,7 +57,13 @@ local function suspects_among(messages)
     return found
 end
 
-local has_waited = redis.call('EXISTS', waiting_slab) == 1
+local waited = redis.call('LLEN', waiting_slab)
+local has_waited = waited > 0
+if has_waited then
+    -- The books know better than a connection that is new.
+    waited_for = redis.call('HGET', slabs, waiting_number) or waited_for
+end
+local known = (waited == 1 and ARGV[8] == '1') and 1 or 0
 for index = FIRST_LIST, #KEYS do
     local list = KEYS[index]
     local is_due = redis.call('EXISTS', list) == 1
@@ -70,7 +77,8 @@ for index = FIRST_LIST, #KEYS do
             take_from(waiting_slab)
         end
         take_from(list)
-        return {index - FIRST_LIST + 1, #taken, table.concat(taken, ','), suspects_among(taken)}
+        local text = table.concat(taken, ',', known + 1)
+        return {index - FIRST_LIST + 1, #taken, text, suspects_among(taken), known}
     end
 end
 -- What came for a queue that is not consumed any more goes back to it.

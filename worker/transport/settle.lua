@@ -1,8 +1,8 @@
 -- Note in one step what became of a worker's jobs: batches that came back, slabs that are
 -- done, slabs of which little is left, messages that go back to their queues.
 --
--- KEYS: slabs of this owner, its running batches, suspects.
--- ARGV: what the names of its slabs start with; JSON of
+-- KEYS: slabs of this owner, its running batches, suspects, number of its last settling.
+-- ARGV: what the names of its slabs start with; number of this settling; JSON of
 --       suspected: [number, place, how often its process died while it ran alone]
 --       cleared:   [number, place] of suspects that came through
 --       done:      numbers of slabs with nothing left to do
@@ -12,11 +12,17 @@
 --       with places in a slab counted from the oldest message, from 0
 -- A slab that another worker has recovered meanwhile is not there any more, or has another
 -- length: it is left alone, so that nothing is taken from its new owner.
-local prefix, work = ARGV[1], cjson.decode(ARGV[2])
+local prefix, number, work = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
+local TOLD_SECONDS = 3600
 local SUSPICION_SECONDS = 86400
 
 -- Deleting comes first: a full server allows it, and then the rest of the script as well.
 redis.call('HDEL', KEYS[1], '')
+-- Told twice, because the answer was lost: places in slabs are other ones by now.
+if redis.call('GET', KEYS[4]) == number then
+    return
+end
+redis.call('SET', KEYS[4], number, 'EX', TOLD_SECONDS)
 for _, suspect in ipairs(work.suspected) do
     local message = redis.call('LINDEX', prefix .. suspect[1], -1 - suspect[2])
     if message then

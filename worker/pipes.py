@@ -1,0 +1,83 @@
+"""Let what is half said to a child, or half heard from it, come to its end.
+
+When the broker's connection breaks, Celery empties its event loop, and with
+it the writers and readers that stand in the middle of a pipe. A child would
+wait for the rest of its batch for ever, and whatever follows would be read
+out of step.
+"""
+
+from collections.abc import Callable, Container, Iterator, Mapping
+from inspect import isgenerator
+from typing import Any
+
+from kombu.utils.eventio import READ
+
+_Add = Callable[..., None]
+
+#: A bound for the worst: a child that talks faster than it is heard.
+_MOST_STEPS = 10_000
+
+
+class Pipes:
+    """The unfinished writers and readers of one event loop, over its resets."""
+
+    def __init__(self) -> None:
+        self._hub: Any = None
+        self._unfinished: list[tuple[_Add, int, Any]] = []
+
+    def attach(self, hub: Any, answers: Container[int]) -> None:
+        """Bring back what a reset took; after the pool has registered with the loop again.
+
+        ``answers`` are the descriptors over which children answer. What they
+        said meanwhile is heard at once: the loop would first look whose time
+        is up.
+        """
+        unfinished, self._unfinished = self._unfinished, []
+        for add, descriptor, step in unfinished:
+            add(descriptor, step)
+        if self._hub is hub:
+            _hear(hub, answers)
+        else:
+            self._hub = hub
+            self._watch(hub)
+
+    def _watch(self, hub: Any) -> None:
+        reset = hub.reset
+
+        def reset_and_remember() -> None:
+            self._unfinished = [*_steps(hub.writers, hub.add_writer)]
+            self._unfinished += _steps(hub.readers, hub.add_reader)
+            reset()
+
+        hub.reset = reset_and_remember
+
+
+def _steps(callbacks: Mapping[int, Any], add: _Add) -> Iterator[tuple[_Add, int, Any]]:
+    """Yield what is resumed step by step; all else registers anew by itself."""
+    for descriptor, callback in callbacks.items():
+        # Descriptors that wait for any batch to write have no callback of their own.
+        if callback is not None and isgenerator(callback[0]):
+            yield add, descriptor, callback[0]
+
+
+def _hear(hub: Any, answers: Container[int]) -> None:
+    for _ in range(_MOST_STEPS):
+        events = hub.poller.poll(0) or ()
+        ready = [fd for fd, event in events if event & READ and fd in answers and fd in hub.readers]
+        if not ready:
+            return
+        for descriptor in ready:
+            _read(hub, descriptor)
+
+
+def _read(hub: Any, descriptor: int) -> None:
+    callback, arguments = hub.readers[descriptor]
+    if not isgenerator(callback):
+        callback(*arguments)
+        return
+    try:
+        next(callback)
+    except StopIteration:
+        return
+    except (OSError, EOFError):
+        hub.remove_reader(descriptor)
