@@ -1,5 +1,7 @@
 """How messages get from their queue into a worker, without a moment in which they are nowhere."""
 
+import base64
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,9 +13,11 @@ from kombu.transport import TRANSPORT_ALIASES
 from redis import Redis
 
 import worker.transport
+from tests.faults.proxy import FaultProxy
 from tests.waiting import wait_for
 from worker.embedded import EmbeddedValkey
 from worker.transport.envelope import UNREADABLE
+from worker.transport.slabs import Settling, place_of
 
 QUEUE = Queue("celeriac.ingest", exchange="", routing_key="celeriac.ingest")
 #: Messages that Lua reads and Python does not.
@@ -309,3 +313,48 @@ def test_a_connection_that_breaks_in_the_waiting_loses_nothing(
 
             numbers = [one.payload["number"] for one in [*received, *later]]
             assert ["moved", "next"] == numbers
+
+
+def test_what_redis_was_not_told_is_told_before_anything_else(
+    valkey_server: EmbeddedValkey, broker_url: str, server: Redis
+) -> None:
+    """A message given back while Redis was away is not lost when its slab is settled after that."""
+    with (
+        FaultProxy(str(valkey_server.socket)) as proxy,
+        connected(proxy.redis_url(0)) as connection,
+        consuming(connection) as received,
+    ):
+        reservation = connection.default_channel.reservation
+        publish(connection, "back", "over")
+        drain(connection, received, 2)
+        places_of = [place_of(message.delivery_tag) for message in received]
+        proxy.refuse()
+        proxy.cut()
+
+        reservation.give_back(places_of[:1])
+        told = reservation.flush()
+        reservation.done_with(places_of[1:])
+        proxy.heal()
+        wait_for(reservation.flush)
+
+        assert not told
+        assert (1, 0) == places(server)
+        kept = json.loads(cast(bytes, server.lindex(QUEUE.name, -1)))
+        assert b'{"number": "back"}' == base64.b64decode(kept["body"])
+
+
+def test_a_settling_is_carried_out_once(broker_url: str, server: Redis) -> None:
+    """Told twice because its answer was lost, a settling moves nothing a second time."""
+    with connected(broker_url) as connection, consuming(connection) as received:
+        reservation = connection.default_channel.reservation
+        publish(connection, *map(str, range(4)))
+        drain(connection, received, 4)
+        (slab,) = reservation.slabs.numbers()
+        reservation.give_back([place_of(received[0].delivery_tag)])
+        assert reservation.flush()
+        after_once = places(server)
+
+        reservation._tell(Settling(changed=[(slab, 3, [0, 1], [2])]))
+
+        assert (1, 3) == after_once
+        assert (1, 3) == places(server)
