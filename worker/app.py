@@ -6,7 +6,7 @@ from celery import Celery, Task
 
 from config import Settings
 from tasks.kind import Kind
-from worker import inspection, lifecycle, revoke
+from worker import event_json, inspection, lifecycle, revoke
 from worker.accumulate import Bounds
 from worker.heartbeat import CountPlainJobs
 from worker.kinds import load_kinds
@@ -23,6 +23,7 @@ def make_app(settings: Settings) -> Celery:
     for kind in kinds.values():
         app.register_task(_task_of(kind))
     app.steps["consumer"].add(CountPlainJobs)
+    event_json.register()
     revoke.register()
     inspection.register()
     lifecycle.connect(app, settings, kinds)
@@ -60,6 +61,7 @@ def _celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_proc_alive_timeout": 60.0,
         "worker_send_task_events": True,
         "task_send_sent_event": False,
+        "event_serializer": event_json.NAME,
         "celeriac_event_buffer": settings.event_buffer,
         "celeriac_events_per_second": settings.events_per_second,
         "enable_utc": True,

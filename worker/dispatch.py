@@ -47,10 +47,11 @@ class Dispatcher:
 
     def add_plain(self, jobs: Sequence[Waiting]) -> None:
         """Let jobs wait for their batch that nobody has opened."""
-        self._consumer.announce_received(jobs)
         for one in jobs:
             self._admit(one)
-        self.tick_soon()
+        # Now, not at the end of the tick: a slab is all that a tick brings.
+        self._tick()
+        self._consumer.announce_received(jobs)
 
     def add(self, request: Request, preview: Preview) -> None:
         """Let a job wait for its batch that came by Celery's ordinary way."""

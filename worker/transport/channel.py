@@ -157,6 +157,8 @@ class Channel(envelope.Channel):
         self._is_idle = False
         if self._command != "EVAL":
             self._first = answer if self._command == "BLMOVE" else None
+            # At once: somebody may have waited for an idle worker.
+            self._brpop_start()
             raise Empty
         first, self._first = self._first, None
         state, *found = answer
