@@ -21,7 +21,7 @@ run: $(VENV)/runs ## set everything up, run the main job, stay up with Flower (O
 	$(BIN)/python -m worker up --dir $(DIR) $(if $(ONCE),--once,--main-job)
 
 test: $(VENV)/tested ## run the tests (ARGS="-k name" passes options to pytest)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/tested ## check style, format and types
 	$(BIN)/ruff check .

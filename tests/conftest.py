@@ -17,11 +17,6 @@ TEMPLATE = "celeriac_template"
 POSTGRES_SETTINGS = {"shared_buffers": "32MB", "max_connections": "100", "max_wal_size": "256MB"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: two processes share the files, and end together then."""
-    items.sort(key=lambda item: "faults" not in item.path.parts)
-
-
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One PostgreSQL a test process, as durable as in production."""

@@ -68,6 +68,7 @@ def test_stock_workers_give_none_of_our_jobs_back(
     assert dict.fromkeys(jobs, 1) == slow.runs()
 
 
+@pytest.mark.storm
 def test_our_workers_leave_stock_jobs_alone(
     storm: Storm, start_stock: Callable[[], Worker], stock: Celery
 ) -> None:
