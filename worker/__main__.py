@@ -6,7 +6,8 @@ import click
 
 from postgres.errors import PostgresError
 from tasks.targets import BadCatalog
-from worker.commands import migrate, targets
+from worker.commands.migrate import migrate
+from worker.commands.targets import targets
 from worker.up import up
 
 

@@ -1,25 +1,13 @@
-"""The commands that read or change what the ledger holds."""
+"""Which targets are held; hold one, resume one."""
 
 import click
 
 from postgres.holds import held_jobs, held_targets, hold, release
-from postgres.migrate import migrate as apply_migrations
-from postgres.pool import Pool, PoolLimits
 from postgres.transaction import transaction
+from worker.commands.connect import ledger_pool
 from worker.kinds import load_kinds, queues_of
 from worker.lifecycle import settings_of_this_process
 from worker.redeliver import redeliver
-
-
-@click.command()
-def migrate() -> None:
-    """Bring the database to the schema that this version needs."""
-    url = settings_of_this_process().database_url.get_secret_value()
-    applied = apply_migrations(url)
-    for migration in applied:
-        click.echo(f"applied {migration.number:04} {migration.name}")
-    if not applied:
-        click.echo("the schema is up to date")
 
 
 @click.group()
@@ -30,7 +18,7 @@ def targets() -> None:
 @targets.command("list")
 def list_targets() -> None:
     """Show the targets that are held, why, since when, and how many jobs wait."""
-    with transaction(_pool()) as cursor:
+    with transaction(ledger_pool()) as cursor:
         found = held_targets(cursor)
     for one in found:
         click.echo(
@@ -45,7 +33,7 @@ def list_targets() -> None:
 @click.option("--reason", default="held by hand", show_default=True, help="Shown with the jobs.")
 def hold_target(name: str, reason: str) -> None:
     """Let the jobs of a target wait in PostgreSQL until it is resumed."""
-    with transaction(_pool()) as cursor:
+    with transaction(ledger_pool()) as cursor:
         hold(name, reason, cursor)
     click.echo(f"target {name} is held")
 
@@ -57,7 +45,7 @@ def resume_target(name: str) -> None:
 
     Safe to repeat: a job that runs twice has its effect once.
     """
-    pool = _pool()
+    pool = ledger_pool()
     with transaction(pool) as cursor:
         released = release(name, cursor)
     settings = settings_of_this_process()
@@ -68,7 +56,3 @@ def resume_target(name: str) -> None:
             count += redeliver(page, queues, url, settings.key_prefix)
     was = "resumed" if released else "was not held"
     click.echo(f"target {name} {was}; {count} jobs were enqueued again")
-
-
-def _pool() -> Pool:
-    return Pool(settings_of_this_process().database_url.get_secret_value(), PoolLimits(size=1))

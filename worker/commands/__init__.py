@@ -1,0 +1,1 @@
+"""The commands of ``python -m worker``, one file a command or group of commands."""
