@@ -10,6 +10,7 @@ from typing import Any
 
 from celery.bootsteps import RUN
 from celery.platforms import signals
+from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.message import Message
 
@@ -165,6 +166,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         reservation = self._reservation = self.connection.default_channel.reservation
         reservation.plain_tasks = frozenset(self.app.batching.bounds) - {RAW}
         reservation.intake = self.dispatcher.add_plain
+        reservation.on_cancelled = state.revoked.update
         try:
             reservation.start()
         except ServerTooOld as error:

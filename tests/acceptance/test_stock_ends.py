@@ -65,6 +65,24 @@ def test_revoked_before_it_arrives(site: Site, worker: Worker) -> None:
     assert {"unwanted": "cancelled"} == site.states("unwanted")
 
 
+@pytest.mark.parametrize("eta", [None, 0.3], ids=["plain", "with a time to start"])
+def test_cancelled_while_nobody_listened(site: Site, eta: float | None) -> None:
+    """A job whose id is among the cancelled has no effect; those that came with it commit."""
+    id_ = f"cancelled-{eta}"
+    site.redis.zadd("celeriac:cancelled", {id_: 1})
+    with site.closed_gate():
+        site.send(f"busy-{eta}", "gate", [{"n": 0}])
+        site.wait_for_the_gate()
+        result = site.send(id_, "alpha", [{"n": NEVER}], countdown=eta)
+        site.send(f"beside-{eta}", "alpha", [{"n": 1}])
+        wait_for(lambda: site.queued() == 0, what="the worker to reserve both")
+
+    with pytest.raises(Exception, match="revoked"):
+        result.get(timeout=15)
+    site.wait_for_state(f"beside-{eta}", "committed")
+    assert {id_: "cancelled"} == site.states(id_)
+
+
 def test_revoked_while_it_waits(site: Site, worker: Worker) -> None:
     """A job revoked while it waits for a busy child has no effect; its neighbour commits."""
     with site.closed_gate():

@@ -17,7 +17,7 @@ from redis import Redis
 
 from worker.transport import envelope
 from worker.transport.lease import connection_options
-from worker.transport.peek import read_message, read_slab
+from worker.transport.peek import id_of, read_message, read_slab
 from worker.transport.reservation import Reservation
 from worker.transport.slabs import WAITING_SLAB, Place
 from worker.transport.window import MOST_MESSAGES, QoS
@@ -55,6 +55,8 @@ class Channel(envelope.Channel):
         #: A connection broke: messages may have been on their way to us.
         self._lost_sight = False
         self._asked: list[str] = []
+        #: Somebody cancelled jobs of late: some of those that came may be among them.
+        self._doubts = 0
         self._reservation: Reservation | None = None
 
     @property
@@ -135,7 +137,7 @@ class Channel(envelope.Channel):
         # A number of its own each time: an answer that is lost must not be mixed with the next.
         self._number = reservation.slabs.next_number()
         names = reservation.keys
-        keys = [names.owners, names.recovered, names.slabs, names.suspects]
+        keys = [names.owners, names.recovered, names.slabs, names.suspects, names.cancelled]
         keys += [names.slab(WAITING_SLAB), names.slab(self._number), *lists]
         most = max(1, min(self.qos.can_consume_max_estimate(), MOST_MESSAGES))
         self.client.connection.send_command(
@@ -163,7 +165,7 @@ class Channel(envelope.Channel):
         first, self._first = self._first, None
         state, *found = answer
         if state > 0:
-            count, joined, suspects, known = found
+            count, joined, suspects, known, self._doubts = found
             if known:
                 joined = b",".join(filter(None, (first, joined))) if count > 1 else first
             self._take(self._number, self._asked[state - 1], count, joined, suspects)
@@ -219,6 +221,9 @@ class Channel(envelope.Channel):
             jobs = [read_message(raw, number, at, tasks) for at, raw in enumerate(stored)]
             others = {at: raw for at, raw in enumerate(stored) if jobs[at] is None}
         plain = [job for job in jobs if job is not None]
+        if self._doubts:
+            ids = [job.id for job in plain] + list(map(id_of, others.values()))
+            reservation.learn_cancelled(list(filter(None, ids)))
         deaths = dict(zip(suspects[::2], suspects[1::2], strict=True))
         if deaths:
             _mark_suspects(plain, deaths)

@@ -14,6 +14,8 @@ age. Each name starts with the deployment's prefix, as kombu's own do.
 ``recovered:<owner>`` string, for an hour: ``begun`` while this owner's jobs are given back,
                     ``done`` afterwards, until the owner has forgotten what it held
 ``told:<owner>``    string, for an hour: number of the last settling that Redis was told
+``cancelled``       sorted set: id of a job that must not start → server's time (ms) of the wish;
+                    clients write it (:meth:`celeriac.Client.cancel`) and bound it by age
 ``nothing``         never written: what a worker waits for that must only let time pass
 
 All after the prefix and ``celeriac:``.
@@ -68,6 +70,11 @@ class Keys:
     def told(self) -> str:
         """String with the number of this owner's last settling."""
         return f"{self.base}told:{self.owner}"
+
+    @property
+    def cancelled(self) -> str:
+        """Sorted set of the ids that somebody cancelled."""
+        return f"{self.base}cancelled"
 
     @property
     def nothing(self) -> str:

@@ -42,8 +42,26 @@ class _Message(msgspec.Struct, rename="kebab"):
     content_encoding: Literal["utf-8"]
 
 
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _Named(msgspec.Struct):
+    headers: _Id
+
+
 _messages = msgspec.json.Decoder(list[_Message])
 _message = msgspec.json.Decoder(_Message)
+
+_named = msgspec.json.Decoder(_Named)
+
+
+def id_of(raw: bytes) -> str:
+    """Return the id of any message, empty if it has none."""
+    try:
+        return _named.decode(raw).headers.id
+    except (msgspec.DecodeError, RecursionError):
+        return ""
 
 
 def read_slab(joined: bytes, count: int, slab: int, tasks: Container[str]) -> list[Waiting | None]:

@@ -50,6 +50,8 @@ class Reservation:
         #: Tasks whose jobs may skip Celery, and who takes them; none until a consumer says so.
         self.plain_tasks: Collection[str] = ()
         self.intake: Intake | None = None
+        #: Who is told of ids that somebody cancelled.
+        self.on_cancelled: Callable[[set[str]], None] | None = None
         #: Jobs that went Celery's way although their process died before, by place.
         self.deaths: dict[Place, int] = {}
         #: Jobs that Celery has and that did not come to us yet: they wait for their ETA.
@@ -92,6 +94,17 @@ class Reservation:
             unknown = numbers - self.slabs.numbers() - {WAITING_SLAB}
             self._owed.back += sorted(unknown, reverse=True)
             self.flush()
+
+    def learn_cancelled(self, ids: Sequence[str]) -> None:
+        """Tell which of these jobs somebody cancelled, before they leave for a child.
+
+        Raises RedisError: a job that was cancelled must not start because nobody could ask.
+        """
+        if ids and self.on_cancelled is not None:
+            # Half a surrogate pair is no text for Redis, but somebody may have sent it.
+            names = [id_.encode("utf-8", "surrogatepass") for id_ in ids]
+            times = self._desk.ask("ZMSCORE", self.keys.cancelled, *names)
+            self.on_cancelled({id_ for id_, at in zip(ids, times, strict=True) if at is not None})
 
     def dispatch(self, jobs: Sequence[Reserved], *, alone: bool) -> int:
         """Note that a batch goes to a child; return its number.

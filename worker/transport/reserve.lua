@@ -4,18 +4,20 @@
 -- What BLMOVE put under the lease while this worker waited comes first, and with it whatever
 -- else its queue has by now.
 --
--- KEYS: owners, recovered:<owner>, slabs:<owner>, suspects, the slab that BLMOVE fills, the slab
---       to fill now, then the lists of the queues, most urgent first.
+-- KEYS: owners, recovered:<owner>, slabs:<owner>, suspects, cancelled, the slab that BLMOVE fills,
+--       the slab to fill now, then the lists of the queues, most urgent first.
 -- ARGV: owner, number of the slab, most messages, most bytes, number of BLMOVE's slab, the list
 --       that was waited for last, the list to wait for next, '1' if BLMOVE's answer came.
 -- Returns state and more. States:
 --    n > 0  number of the list, how many messages, the messages joined by commas, and for each
 --           suspect among them its position (from 0) and how often it killed; then how many
---           of the first are not in the text, because BLMOVE's answer was that message
+--           of the first are not in the text, because BLMOVE's answer was that message, and
+--           1 if somebody cancelled jobs of late
 --    0      all queues are empty, BLMOVE's slab is ready; how many slabs are in the books
 --    -1     others gave this owner's jobs back: it has to forget them first
-local FIRST_LIST = 7
-local owners, recovered, slabs, suspects, waiting_slab, slab = unpack(KEYS, 1, FIRST_LIST - 1)
+local FIRST_LIST = 8
+local owners, recovered, slabs, suspects, cancelled, waiting_slab, slab =
+    unpack(KEYS, 1, FIRST_LIST - 1)
 local owner, number, waiting_number = ARGV[1], ARGV[2], ARGV[5]
 local waited_for, next_waited_for = ARGV[6], ARGV[7]
 local messages_left, bytes_left = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -78,7 +80,8 @@ for index = FIRST_LIST, #KEYS do
         end
         take_from(list)
         local text = table.concat(taken, ',', known + 1)
-        return {index - FIRST_LIST + 1, #taken, text, suspects_among(taken), known}
+        local doubts = redis.call('EXISTS', cancelled)
+        return {index - FIRST_LIST + 1, #taken, text, suspects_among(taken), known, doubts}
     end
 end
 -- What came for a queue that is not consumed any more goes back to it.
