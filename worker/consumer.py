@@ -41,7 +41,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self._flush_is_due = self._tell_is_due = False
         super().__init__(*args, worker_options=dict(worker_options or {}, **quiet), **kwargs)
         self.announcer = Announcer(self)
-        self._pipes = Pipes()
+        self.pipes = Pipes()
         self._sampler = Sampler(self.app.conf.celeriac_events_per_second)
         self._reservation: Reservation | None = None
         self.dispatcher = Dispatcher(self)
@@ -106,7 +106,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     def register_with_event_loop(self, hub: Any) -> None:
         """Give a sign of life at every tick: the lease is renewed only while they come."""
         super().register_with_event_loop(hub)
-        self._pipes.attach(hub, self.pool._pool._fileno_to_outq)  # noqa: SLF001 - see the contract tests
+        self.pipes.attach(hub, self.pool._pool._fileno_to_outq)  # noqa: SLF001 - see the contract tests
         hub.on_tick.add(self._give_sign_of_life)
 
     def _give_sign_of_life(self) -> None:

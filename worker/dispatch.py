@@ -171,6 +171,7 @@ class Dispatcher:
             error_callback=lambda info: self._child_lost(batch, info),
             timeout=self._batching.seconds[batch.task],
         )
+        self._consumer.pipes.write_now(self._consumer.pool._pool)  # noqa: SLF001 - see the contract tests
 
     def _started(self, batch: Batch, pid: int, at: float) -> None:
         batch.start(pid, at)

@@ -19,7 +19,7 @@ _MOST_STEPS = 10_000
 
 
 class Pipes:
-    """The unfinished writers and readers of one event loop, over its resets."""
+    """The unfinished writers and readers of one event loop, over its resets; and a way to write at once."""
 
     def __init__(self) -> None:
         self._hub: Any = None
@@ -40,6 +40,16 @@ class Pipes:
         else:
             self._hub = hub
             self._watch(hub)
+
+    def write_now(self, pool: Any) -> None:
+        """Write batches that wait to idle children, whose pipes are empty.
+
+        The loop would ask first whether they can be written to, and come
+        back to them at its next turn.
+        """
+        idle = pool._all_inqueues - pool._active_writes - pool._busy_workers  # noqa: SLF001 - see the contract tests
+        if idle and self._hub is not None and self._hub.consolidate_callback is not None:
+            self._hub.consolidate_callback([*idle])
 
     def _watch(self, hub: Any) -> None:
         reset = hub.reset

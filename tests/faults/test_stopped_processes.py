@@ -1,12 +1,14 @@
 """Processes that stand still for longer than a lease and then go on: nothing lost or doubled."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests.faults.crew import PATIENCE_SECONDS
+from tests.faults.redis_state import reserved_by
 from tests.faults.standstill import let_pass, stopped
 from tests.faults.storm import QUICK_RECOVERY, Storm
 from tests.waiting import wait_for
@@ -50,7 +52,7 @@ def test_main_processes_that_stand_still(storm: Storm, times: int) -> None:
     for number in range(times):
         sleeper = storm.crew.workers[number % 2]
         before, heard = recoveries(storm, sleeper), admissions(sleeper)
-        with stopped(sleeper.pid):
+        with stopped_with_jobs(storm, sleeper):
             wait_for(lambda: recoveries(storm, sleeper) > before, PATIENCE_SECONDS, "recovery")  # noqa: B023
         wait_for_another_admission(sleeper, heard)
         storm.advance(20)
@@ -63,12 +65,25 @@ def test_a_main_process_that_stood_still_works_on(storm: Storm) -> None:
     storm.start(seed=23, rate=40)
     sleeper, other = storm.crew.workers
 
-    with stopped(sleeper.pid):
+    with stopped_with_jobs(storm, sleeper):
         wait_for(lambda: recoveries(storm, sleeper), PATIENCE_SECONDS, "its jobs to be recovered")
     other.stop()
 
     storm.advance(100)
     storm.finish().assert_clean()
+
+
+@contextmanager
+def stopped_with_jobs(storm: Storm, worker: Worker) -> Iterator[None]:
+    """Let a main process stand still at a moment at which it holds jobs: others notice no other."""
+    for _ in range(20):
+        with stopped(worker.pid):
+            # The message that it was waiting for comes under its lease all the same.
+            let_pass(0.5)
+            if reserved_by(storm.broker_url, worker.pid):
+                yield
+                return
+    raise AssertionError(f"worker {worker.pid} never held a job when it was stopped")
 
 
 def recoveries(storm: Storm, worker: Worker) -> int:

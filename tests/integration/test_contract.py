@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.concurrency.asynpool import AsynPool
 from celery.worker import WorkController, components, state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request as CeleryRequest
@@ -124,6 +125,15 @@ def test_semaphore_calls_when_a_child_is_free() -> None:
 
     semaphore.release()
     assert ["at once", "when free"] == called
+
+
+def test_pool_writes_when_it_is_told_to() -> None:
+    """hub.consolidate_callback writes waiting batches to pipes; three sets say to which."""
+    source = inspect.getsource(AsynPool)
+
+    assert "hub.consolidate_callback = schedule_writes" in source
+    for name in ("_all_inqueues", "_active_writes", "_busy_workers"):
+        assert f"self.{name} = set()" in source, name
 
 
 def test_worker_consumer_is_a_setting() -> None:

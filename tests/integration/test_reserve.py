@@ -246,12 +246,12 @@ def test_junk_that_looks_like_several_messages_is_one(broker_url: str, server: R
 def test_a_prefix_is_kept(broker_url: str, server: Redis) -> None:
     """Queue and slabs carry the key prefix, and messages come through."""
     with connected(broker_url, global_keyprefix="app:") as connection:
-        publish(connection, "one")
+        publish(connection, "one", "two")
         with consuming(connection) as received:
-            drain(connection, received, 1)
+            drain(connection, received, 2)
 
-            assert (0, 1) == places(server, "app:")
-    assert (1, 0) == places(server, "app:")
+            assert (0, 2) == places(server, "app:")
+    assert (2, 0) == places(server, "app:")
     assert [] == [key for key in server.scan_iter() if not key.startswith((b"app:", b"_kombu"))]
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from worker.transport.slabs import Place, Settling, Slabs, place_of
 
@@ -133,6 +133,8 @@ class Bookkeeping(RuleBasedStateMachine):
         #: What Redis would hold: positions, oldest first.
         self.lists: dict[int, list[int]] = {}
         self.unsettled: set[Held] = set()
+        #: The job that we have and that Redis does not have in its slab yet; it may be over.
+        self.early: Held | None = None
 
     @rule(messages=st.integers(1, 9))
     def reserve(self, messages: int) -> None:
@@ -142,6 +144,33 @@ class Bookkeeping(RuleBasedStateMachine):
         self.lists[number] = list(range(messages))
         self.unsettled |= {Held(number, position) for position in range(messages)}
 
+    @precondition(lambda self: self.early is None)
+    @rule()
+    def hand_over_early(self) -> None:
+        """A lone job comes before its slab."""
+        self.early = Held(self.slabs.next_number(), 0)
+        self.slabs.open_early(self.early.slab)
+        self.unsettled.add(self.early)
+
+    @precondition(lambda self: self.early is not None)
+    @rule(messages=st.integers(1, 4))
+    def confirm_early(self, messages: int) -> None:
+        """Its slab comes, perhaps with more in it."""
+        assert self.early is not None
+        number, self.early = self.early.slab, None
+        self.slabs.confirm_early(messages)
+        self.lists[number] = list(range(messages))
+        self.unsettled |= {Held(number, position) for position in range(1, messages)}
+
+    @precondition(lambda self: self.early is not None)
+    @rule()
+    def disown_early(self) -> None:
+        """Nobody knows where it is."""
+        assert self.early is not None
+        self.slabs.disown_early()
+        self.unsettled.discard(self.early)
+        self.early = None
+
     @rule(data=st.data())
     def run_and_settle(self, data: st.DataObject) -> None:
         """A batch goes and comes back; some of it is settled."""
@@ -149,7 +178,8 @@ class Bookkeeping(RuleBasedStateMachine):
         jobs = sorted({job for job in jobs if job in self.unsettled})
         for number, places in self.slabs.start(jobs):
             expected = [job.position for job in jobs if job.slab == number]
-            assert expected == [self.lists[number][place] for place in places]
+            stored = self.lists.get(number, [0])
+            assert expected == [stored[place] for place in places]
         over = data.draw(st.lists(st.sampled_from(jobs))) if jobs else []
         self.slabs.stop(jobs)
         self.slabs.settle(over)
@@ -158,9 +188,10 @@ class Bookkeeping(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
         """Some jobs go back to their queue, each once and oldest first."""
-        if not self.unsettled:
+        there = self.unsettled - {self.early}
+        if not there:
             return
-        jobs = data.draw(st.lists(st.sampled_from(sorted(self.unsettled))))
+        jobs = data.draw(st.lists(st.sampled_from(sorted(there))))
         apply(self.slabs.settling(), self.lists)
         self.slabs.give_back(jobs)
         back = apply(self.slabs.settling(), self.lists)
@@ -175,7 +206,7 @@ class Bookkeeping(RuleBasedStateMachine):
         """Redis is told: it holds all that is unsettled, and at most twice as much."""
         apply(self.slabs.settling(), self.lists)
         held = {Held(number, position) for number, them in self.lists.items() for position in them}
-        assert self.unsettled <= held
+        assert self.unsettled - {self.early} <= held
 
     @invariant()
     def count_agrees(self) -> None:

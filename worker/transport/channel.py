@@ -3,25 +3,21 @@
 Queues, messages, publishing, remote control and events are kombu's own.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from importlib.resources import files
 from queue import Empty
 from time import monotonic
 from typing import Any
 
 from kombu.transport import redis
-from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import loads
 from redis import Redis
 
 from worker.transport import envelope
+from worker.transport.handover import Handover, Taken
 from worker.transport.lease import connection_options
-from worker.transport.peek import id_of, read_message, read_slab
 from worker.transport.reservation import Reservation
-from worker.transport.slabs import WAITING_SLAB, Place
+from worker.transport.slabs import WAITING_SLAB
 from worker.transport.window import MOST_MESSAGES, QoS
-from worker.waiting import Waiting
 
 _RESERVE = (files("worker.transport") / "reserve.lua").read_text(encoding="utf-8")
 
@@ -55,8 +51,8 @@ class Channel(envelope.Channel):
         #: A connection broke: messages may have been on their way to us.
         self._lost_sight = False
         self._asked: list[str] = []
-        #: Somebody cancelled jobs of late: some of those that came may be among them.
-        self._doubts = 0
+        #: There are suspects or cancelled jobs: what comes may be among them.
+        self._has_doubts = False
         self._reservation: Reservation | None = None
 
     @property
@@ -70,6 +66,11 @@ class Channel(envelope.Channel):
                 _reservations[key] = self._new_reservation()
             self._reservation = _reservations[key]
         return self._reservation
+
+    @cached_property
+    def handover(self) -> Handover:
+        """The way of this channel's messages to the jobs' consumer."""
+        return Handover(self.reservation, self._deliver)
 
     def _new_reservation(self) -> Reservation:
         # Pools of its own: this channel's are closed with it.
@@ -135,7 +136,8 @@ class Channel(envelope.Channel):
         self._turn = (self._turn + 1) % len(queues)
         self._next_waited_for = lists[self._turn]
         # A number of its own each time: an answer that is lost must not be mixed with the next.
-        self._number = reservation.slabs.next_number()
+        early = self.handover.early
+        self._number = reservation.slabs.next_number() if early is None else early.slab
         names = reservation.keys
         keys = [names.owners, names.recovered, names.slabs, names.suspects, names.cancelled]
         keys += [names.slab(WAITING_SLAB), names.slab(self._number), *lists]
@@ -159,23 +161,41 @@ class Channel(envelope.Channel):
         self._is_idle = False
         if self._command != "EVAL":
             self._first = answer if self._command == "BLMOVE" else None
+            if self._first is not None and not self._has_doubts:
+                self.handover.hand_over_early(self._first)
             # At once: somebody may have waited for an idle worker.
             self._brpop_start()
             raise Empty
         first, self._first = self._first, None
         state, *found = answer
-        if state > 0:
-            count, joined, suspects, known, self._doubts = found
-            if known:
-                joined = b",".join(filter(None, (first, joined))) if count > 1 else first
-            self._take(self._number, self._asked[state - 1], count, joined, suspects)
+        if state > 0 and self._take(self._asked[state - 1], first, *found):
             return True
+        self.handover.disown_early()
         if state < 0:
             self.reservation.lease.was_recovered = True
-        else:
+        elif state == 0:
             self._is_idle = True
-            self._lost_sight = self.reservation.has_more_than_it_knows(found[0])
+            slabs, self._has_doubts = found
+            self._lost_sight = self.reservation.has_more_than_it_knows(slabs)
         raise Empty
+
+    def _take(self, queue: str, first: bytes | None, count: int, text: bytes, *more: Any) -> bool:
+        """Hand over what the script took; False if it took other messages than we believed."""
+        suspects, known, has_doubts = more
+        self._has_doubts = bool(has_doubts)
+        is_early = self.handover.early is not None
+        if is_early and not (known and self.reservation.slabs.has_early):
+            # The server, or we, have forgotten what it gave us: who knows what is in this slab.
+            self._lost_sight = True
+            return False
+        if known and not is_early:
+            text = b",".join([first or b"", text]) if count > 1 else first or b""
+        deaths = dict(zip(suspects[::2], suspects[1::2], strict=True))
+        self._queue_cycle.rotate(queue)
+        self.handover.hand_over(
+            Taken(self._number, queue, count, text, int(is_early), deaths, self._has_doubts)
+        )
+        return True
 
     def _read_answer(self, **options: Any) -> Any:
         try:
@@ -192,75 +212,13 @@ class Channel(envelope.Channel):
 
     def _on_connection_disconnect(self, connection: Any) -> None:
         self._lost_sight, self._first = True, None
+        # Not every channel reserves anything.
+        if "handover" in vars(self):
+            self.handover.disown_early()
         super()._on_connection_disconnect(connection)
 
-    def _take(
-        self, number: int, queue: str, count: int, joined: bytes, suspects: Sequence[int]
-    ) -> None:
-        self.reservation.slabs.open(number, count)
-        self._queue_cycle.rotate(queue)
-        try:
-            others = self._hand_over(number, count, joined, suspects)
-        except BaseException:
-            # Nobody would ever look at them again; whoever took some of them settles in vain.
-            self.reservation.give_back(Place(number, at) for at in range(count))
-            raise
-        self._deliver_all(others, queue, number)
-
-    def _hand_over(
-        self, number: int, count: int, joined: bytes, suspects: Sequence[int]
-    ) -> Mapping[int, bytes]:
-        """Hand plain jobs to whoever takes them; return the messages of all others."""
-        reservation = self.reservation
-        tasks = reservation.plain_tasks if reservation.intake else ()
-        try:
-            jobs = read_slab(joined, count, number, tasks)
-            others = envelope.raws(joined, [at for at, job in enumerate(jobs) if job is None])
-        except (ValueError, RecursionError):
-            stored = [joined] if count == 1 else self._read_slab_again(number)
-            jobs = [read_message(raw, number, at, tasks) for at, raw in enumerate(stored)]
-            others = {at: raw for at, raw in enumerate(stored) if jobs[at] is None}
-        plain = [job for job in jobs if job is not None]
-        if self._doubts:
-            ids = [job.id for job in plain] + list(map(id_of, others.values()))
-            reservation.learn_cancelled(list(filter(None, ids)))
-        deaths = dict(zip(suspects[::2], suspects[1::2], strict=True))
-        if deaths:
-            _mark_suspects(plain, deaths)
-            reservation.deaths |= {
-                Place(number, at): deaths[at] for at in others.keys() & deaths.keys()
-            }
-        if plain and reservation.intake:
-            reservation.intake(plain)
-        return others
-
-    def _read_slab_again(self, number: int) -> list[bytes]:
-        """Read the messages one by one: some of them are not of the usual form."""
-        with self.conn_or_acquire() as client:
-            key = self.reservation.keys.slab(number).removeprefix(self.global_keyprefix)
-            found: list[bytes] = client.lrange(key, 0, -1)
-        return found[::-1]
-
-    def _deliver_all(self, raws: Mapping[int, bytes], queue: str, number: int) -> None:
-        """Deliver messages to Celery, each of them, also after one that could not be delivered."""
-        first_error: Exception | None = None
-        for place, raw in raws.items():
-            message = loads(bytes_to_str(envelope.readable(raw, queue)))
-            at = Place(number, place)
-            message["properties"]["delivery_tag"] = at.tag
-            self.reservation.elsewhere.add(at)
-            try:
-                self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
-            except Exception as error:  # noqa: BLE001 - raised below, when all had their turn
-                first_error = first_error or error
-        if first_error is not None:
-            raise first_error
-
-
-def _mark_suspects(jobs: Sequence[Waiting], deaths: Mapping[int, int]) -> None:
-    for job in jobs:
-        if job.position in deaths:
-            job.is_suspect, job.crashes = True, deaths[job.position]
+    def _deliver(self, message: Any, queue: str) -> None:
+        self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
 
 
 class Transport(envelope.Transport):

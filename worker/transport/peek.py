@@ -64,8 +64,10 @@ def id_of(raw: bytes) -> str:
         return ""
 
 
-def read_slab(joined: bytes, count: int, slab: int, tasks: Container[str]) -> list[Waiting | None]:
-    """Return the plain jobs of a slab at their positions, None for all others.
+def read_slab(
+    joined: bytes, count: int, slab: int, tasks: Container[str], first: int = 0
+) -> list[Waiting | None]:
+    """Return the plain jobs of a slab in order, from position ``first`` on; None for all others.
 
     Raises ValueError when not every message has the usual form: then each has
     to be looked at by itself.
@@ -73,7 +75,7 @@ def read_slab(joined: bytes, count: int, slab: int, tasks: Container[str]) -> li
     messages = _messages.decode(b"[%b]" % joined)
     if len(messages) != count:
         raise ValueError(f"{count} messages, but {len(messages)} values")
-    return [_plain(message, slab, place, tasks) for place, message in enumerate(messages)]
+    return [_plain(message, slab, at, tasks) for at, message in enumerate(messages, first)]
 
 
 def read_message(raw: bytes, slab: int, position: int, tasks: Container[str]) -> Waiting | None:

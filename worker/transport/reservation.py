@@ -95,6 +95,11 @@ class Reservation:
             self._owed.back += sorted(unknown, reverse=True)
             self.flush()
 
+    def read_slab(self, number: int) -> list[bytes]:
+        """Read the messages of a slab, the oldest first; raises RedisError."""
+        found: list[bytes] = self._desk.ask("LRANGE", self.keys.slab(number), 0, -1)
+        return found[::-1]
+
     def learn_cancelled(self, ids: Sequence[str]) -> None:
         """Tell which of these jobs somebody cancelled, before they leave for a child.
 

@@ -12,8 +12,9 @@
 --    n > 0  number of the list, how many messages, the messages joined by commas, and for each
 --           suspect among them its position (from 0) and how often it killed; then how many
 --           of the first are not in the text, because BLMOVE's answer was that message, and
---           1 if somebody cancelled jobs of late
---    0      all queues are empty, BLMOVE's slab is ready; how many slabs are in the books
+--           more than 0 if there are suspects or cancelled jobs
+--    0      all queues are empty, BLMOVE's slab is ready; how many slabs are in the books; more
+--           than 0 if there are suspects or cancelled jobs
 --    -1     others gave this owner's jobs back: it has to forget them first
 local FIRST_LIST = 8
 local owners, recovered, slabs, suspects, cancelled, waiting_slab, slab =
@@ -22,6 +23,8 @@ local owner, number, waiting_number = ARGV[1], ARGV[2], ARGV[5]
 local waited_for, next_waited_for = ARGV[6], ARGV[7]
 local messages_left, bytes_left = tonumber(ARGV[3]), tonumber(ARGV[4])
 local taken = {}
+local has_suspects = redis.call('EXISTS', suspects)
+local doubts = has_suspects + redis.call('EXISTS', cancelled)
 
 -- Deleting comes first: a full server allows it, and then the rest of the script as well.
 redis.call('HDEL', slabs, '')
@@ -47,7 +50,7 @@ end
 
 local function suspects_among(messages)
     local found = {}
-    if redis.call('EXISTS', suspects) == 1 then
+    if has_suspects == 1 then
         for position, message in ipairs(messages) do
             local deaths = redis.call('HGET', suspects, redis.sha1hex(message))
             if deaths then
@@ -80,7 +83,6 @@ for index = FIRST_LIST, #KEYS do
         end
         take_from(list)
         local text = table.concat(taken, ',', known + 1)
-        local doubts = redis.call('EXISTS', cancelled)
         return {index - FIRST_LIST + 1, #taken, text, suspects_among(taken), known, doubts}
     end
 end
@@ -88,4 +90,4 @@ end
 while redis.call('LMOVE', waiting_slab, waited_for, 'LEFT', 'RIGHT') do
 end
 redis.call('HSET', slabs, waiting_number, next_waited_for)
-return {0, redis.call('HLEN', slabs)}
+return {0, redis.call('HLEN', slabs), doubts}

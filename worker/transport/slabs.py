@@ -92,6 +92,8 @@ class Slabs:
     _last: int = 0
     _open: dict[int, _Slab] = field(default_factory=dict)
     _touched: set[int] = field(default_factory=set)
+    #: Number of the slab whose first message we have, and Redis not yet in it.
+    _early: int | None = None
 
     def next_number(self) -> int:
         """Return a number that no slab of this worker ever had."""
@@ -102,6 +104,31 @@ class Slabs:
         """Note that a slab was reserved, with so many messages at positions from 0."""
         self._open[number] = _Slab(list(range(messages)), set(range(messages)))
         self.unsettled += messages
+
+    def open_early(self, number: int) -> None:
+        """Note that a lone message will be the first of this slab; Redis is not told of it yet."""
+        self.open(number, 1)
+        self._early = number
+
+    @property
+    def has_early(self) -> bool:
+        """Whether there is such a message."""
+        return self._early is not None
+
+    def confirm_early(self, messages: int) -> None:
+        """Note that the early message is in its slab, with so many messages in all."""
+        if self._early is not None:
+            slab, self._early = self._open[self._early], None
+            slab.stored.extend(range(1, messages))
+            slab.unsettled.update(range(1, messages))
+            self.unsettled += messages - 1
+
+    def disown_early(self) -> None:
+        """Forget the early message: who knows where it is."""
+        if self._early is not None:
+            self.unsettled -= len(self._open.pop(self._early).unsettled)
+            self._touched.discard(self._early)
+            self._early = None
 
     def holds(self, job: Reserved) -> bool:
         """Whether the job is still ours to settle."""
@@ -156,6 +183,9 @@ class Slabs:
         """Return what Redis has to be told of all that was taken out since the last time."""
         settling = Settling()
         touched, self._touched = self._touched, set()
+        if self._early in touched:
+            touched.discard(self._early)
+            self._touched.add(self._early)
         for number in sorted(touched & self._open.keys()):
             slab = self._open[number]
             if not slab.unsettled and not (slab.back and slab.running):
@@ -175,7 +205,7 @@ class Slabs:
             slab.running = 0
         settling = self.settling()
         for number, slab in self._open.items():
-            if len(slab.unsettled) < len(slab.stored):
+            if number != self._early and len(slab.unsettled) < len(slab.stored):
                 settling.changed.append(_rewrite(number, slab))
         self.forget()
         return settling
@@ -184,6 +214,7 @@ class Slabs:
         """Forget everything: another worker has it now."""
         self._open.clear()
         self._touched.clear()
+        self._early = None
         self.unsettled = self.aside = 0
 
     def _take_out(self, number: int, slab: _Slab, positions: set[int]) -> None:
