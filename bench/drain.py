@@ -59,9 +59,17 @@ def scene(
         yield Scene(crew, queue, target)
 
 
-def drain(ground: Ground, subject: Subject, place: Place, messages: Sequence[object]) -> Drained:
-    """Run one drain and verify what it left."""
+def drain(
+    ground: Ground,
+    subject: Subject,
+    place: Place,
+    messages: Sequence[object],
+    *,
+    rows_a_job: int = 1,
+) -> Drained:
+    """Run one drain and verify what it left; the jobs of the warm-up have one row each."""
     jobs = len(messages) - WARM_UP
+    rows = WARM_UP + jobs * rows_a_job
     with scene(ground, subject, place, messages[:WARM_UP]) as on:
         on.queue.hold(messages[WARM_UP:])
         time.sleep(IDLE_SECONDS)
@@ -69,9 +77,9 @@ def drain(ground: Ground, subject: Subject, place: Place, messages: Sequence[obj
         patience = PATIENCE_SECONDS + jobs / LEAST_JOBS_PER_SECOND
         began = time.monotonic()
         on.queue.release()
-        seconds = on.target.wait_for_last(len(messages), on.crew, patience) - began
+        seconds = on.target.wait_for_last(rows, on.crew, patience) - began
         time.sleep(SETTLE_SECONDS)
         cost = read(on.crew, on.target).per_thousand(before, jobs)
         cost["peak_memory_mb"] = peak_memory_mb(on.crew)
-        on.target.verify(len(messages))
+        on.target.verify(rows)
     return Drained(jobs, seconds, cost)

@@ -59,6 +59,11 @@ def peak_memory_mb(crew: Crew) -> float:
     return round(sum(_peak_kb(pid) for pid in (*crew.main_pids, *crew.child_pids)) / 1024, 1)
 
 
+def peak_memory_mb_of(pid: int) -> float:
+    """Return the greatest resident memory that a process ever had, by the kernel's own book."""
+    return round(_peak_kb(pid) / 1024, 1)
+
+
 def _cpu(pids: Iterable[int]) -> float:
     times = [psutil.Process(pid).cpu_times() for pid in pids]
     return float(sum(one.user + one.system for one in times))

@@ -1,8 +1,11 @@
 """Enqueue jobs for Celeriac from stock Celery: ``send_task`` by name, nothing of ours imported.
 
-``python -m bench.produce BROKER_URL COUNT uuid4|uuid7 ignore|results``
+``python -m bench.produce BROKER_URL COUNT uuid4|uuid7 ignore|results [WARM_UP ROWS]``
+
+After the jobs of the warm-up, of one row each, every job has so many rows.
 """
 
+import itertools
 import secrets
 import sys
 import time
@@ -13,14 +16,17 @@ from celery import Celery
 from bench.row import row
 
 
-def main(broker_url: str, count: str, ids: str, results: str) -> None:
-    """Send one job for each row."""
+def main(broker_url: str, count: str, ids: str, results: str, *sizes: str) -> None:
+    """Send so many jobs; their rows are numbered from 1 on."""
+    warm_up, rows = map(int, sizes or ("0", "1"))
     app = Celery("shop", broker=broker_url)
     make_id = {"uuid4": uuid.uuid4, "uuid7": uuid7}[ids]
-    for number in range(1, int(count) + 1):
+    numbers = itertools.count(1)
+    for job in range(int(count)):
+        size = 1 if job < warm_up else rows
         app.send_task(
             "celeriac.ingest",
-            kwargs={"target": "bench", "rows": [row(number)]},
+            kwargs={"target": "bench", "rows": [row(next(numbers)) for _ in range(size)]},
             queue="celeriac.ingest",
             task_id=str(make_id()),
             ignore_result=results == "ignore",

@@ -12,7 +12,7 @@ from bench.drain import Drained, drain
 from bench.ground import Ground, RunFailed
 from bench.latency import loaded, lone, percentile
 from bench.messages import WARM_UP, Messages, multiply
-from bench.plan import Plan
+from bench.plan import GROWTH_RUNS, Plan
 from bench.progress import say
 from bench.results import Results
 from bench.servers import TEMPLATE
@@ -20,8 +20,6 @@ from bench.subjects import Subject
 
 #: Slow subjects drain a part of the jobs, but never so few that starting is what is measured.
 LEAST_JOBS = 500
-#: Backlogs and ledgers take long to make.
-GROWTH_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,18 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield f"{machine['cores']} cores of {machine['cpu']}, load before {machine['load_average']:.1f}"
     yield f"PostgreSQL {machine['postgres']}, Valkey {machine['valkey']}"
     for key, by_subject in results.items():
-        if key.endswith("_jobs_per_s"):
+        if key.endswith("_per_s"):
             yield from _rates(key, by_subject)
-        elif key.endswith((".p50", ".p99")):
-            yield from _milliseconds(key, by_subject)
+        elif key.endswith((".p50", ".p99", "_mb")):
+            yield from _plain(key, by_subject)
     yield from _costs(results["cost_per_1000_jobs"])
     yield from (f"FAILED {name} in {words}" for name, words in results["failed"].items())
 
 
 def _rates(key: str, by_subject: Mapping[str, Any]) -> Iterator[str]:
     fastest = max((by_subject[one]["median"] for one in PEERS if one in by_subject), default=None)
-    floor = by_subject.get("floor", {}).get("median")
-    stock = by_subject.get("celery_prefork", {}).get("median")
+    floor = _median_of(by_subject, "floor", "copy")
+    stock = _median_of(by_subject, "celery_prefork", "send_task")
     yield ""
     yield f"{key:34}{'median':>9}{'min':>9}{'max':>9}{'/floor':>9}{'/celery':>9}{'/peer':>9}"
     for subject, found in by_subject.items():
@@ -33,7 +33,7 @@ def _rates(key: str, by_subject: Mapping[str, Any]) -> Iterator[str]:
         yield f"{subject:34}{middle:9,.0f}{found['min']:9,.0f}{found['max']:9,.0f}{ratios}"
 
 
-def _milliseconds(key: str, by_subject: Mapping[str, Any]) -> Iterator[str]:
+def _plain(key: str, by_subject: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"{key:34}{'median':>9}{'min':>9}{'max':>9}"
     for subject, found in by_subject.items():
@@ -58,6 +58,11 @@ def _costs(by_subject: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
             f"{subject:26}{times}{cost['wal_bytes'] / 1000:8.0f}{cost['transactions']:7.1f}"
             f"{cost['redis_commands']:9.1f}{cost['redis_reads']:8.1f}{cost['peak_memory_mb']:8.0f}"
         )
+
+
+def _median_of(by_subject: Mapping[str, Any], *names: str) -> float | None:
+    """Return the median of the first of these that was measured."""
+    return next((by_subject[one]["median"] for one in names if one in by_subject), None)
 
 
 def _ratio(value: float, other: float | None) -> str:

@@ -6,3 +6,31 @@ CREATE TABLE public.bench_rows (
     at     timestamptz NOT NULL,
     note   text NOT NULL
 );
+
+-- What file jobs write to, with every kind of rule that a row can break.
+CREATE TABLE public.bench_carriers (carrier text PRIMARY KEY);
+INSERT INTO public.bench_carriers
+SELECT unnest('{9E,AA,AS,B6,DL,EV,F9,FL,HA,MQ,OO,UA,US,VX,WN,YV}'::text[]);
+CREATE TABLE public.bench_flights (
+    id             bigint PRIMARY KEY,
+    year           smallint NOT NULL,
+    month          smallint NOT NULL CHECK (month BETWEEN 1 AND 12),
+    day            smallint NOT NULL CHECK (day BETWEEN 1 AND 31),
+    dep_time       smallint,
+    sched_dep_time smallint NOT NULL,
+    dep_delay      smallint,
+    arr_time       smallint,
+    sched_arr_time smallint NOT NULL,
+    arr_delay      smallint,
+    carrier        text NOT NULL REFERENCES public.bench_carriers,
+    flight         integer NOT NULL,
+    tailnum        text,
+    origin         text NOT NULL,
+    dest           text NOT NULL,
+    air_time       smallint,
+    distance       integer NOT NULL,
+    hour           smallint NOT NULL,
+    minute         smallint NOT NULL,
+    time_hour      timestamptz NOT NULL
+);
+CREATE INDEX bench_flights_by_hour ON public.bench_flights (time_hour);
