@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -70,7 +70,7 @@ def publish(redis: Redis, **catalog: object) -> None:
 
 
 def test_message_is_the_one_of_stock_celery(client: Client, stock: Celery, redis: Redis) -> None:
-    """All is what ``send_task`` pushes, but the description and what names this very push."""
+    """All is what ``send_task`` pushes, but the words, the time and what names this very push."""
     stock.send_task(
         "celeriac.ingest",
         kwargs={"target": "flights", "rows": [ROW]},
@@ -86,6 +86,8 @@ def test_message_is_the_one_of_stock_celery(client: Client, stock: Celery, redis
         assert {len(str(UUID(int=0)))} == {
             len(message["properties"].pop(name)) for name in ("reply_to", "delivery_tag")
         }
+    stamp = datetime.fromisoformat(ours["headers"].pop("enqueued_at"))
+    assert abs(datetime.now(UTC) - stamp).total_seconds() < 60
     descriptions = [message["headers"].pop("kwargsrepr") for message in (ours, stocks)]
     assert "flights · 1 row" == descriptions[0]
     assert list(stocks) == list(ours)

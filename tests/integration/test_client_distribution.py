@@ -5,6 +5,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import celeriac
 from tests.workers import ROOT
 
 SOURCE = ROOT / "client" / "src"
@@ -35,6 +36,28 @@ def test_the_client_imports_nothing_of_ours(tmp_path: Path) -> None:
     )
 
     assert (0, "", "") == (done.returncode, done.stdout.strip(), done.stderr)
+
+
+def test_what_is_not_used_is_not_imported(tmp_path: Path) -> None:
+    """The package alone, and its contract, cost no import of redis-py."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(SOURCE)!r}); import celeriac, celeriac.contract;"
+        " print('redis' in sys.modules, sorted(set(celeriac.__all__) - set(dir(celeriac))) != [])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "False True" == done.stdout.strip()
+
+
+def test_every_name_that_is_offered_is_there() -> None:
+    """Names that are fetched when asked for are found, and an unknown one is not."""
+    found = {name: getattr(celeriac, name) for name in celeriac.__all__}
+
+    assert [] == [name for name, value in found.items() if value.__name__ != name]
+    assert not hasattr(celeriac, "nothing")
 
 
 def test_the_wheel_holds_the_client_alone(tmp_path: Path) -> None:

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from redis import Redis
-from redis.exceptions import ResponseError
-
-from celeriac.errors import BadPayload
-from celeriac.server import Server
+from celeriac.errors import BadPayload, BrokerUnavailable
+from celeriac.steps import Ask, Plan
+from celeriac.urls import Address
 from celeriac.values import decode
 
 FRESH_SECONDS: Final = 30.0
@@ -28,45 +26,47 @@ class Published:
 class Catalog:
     """The published catalog, fetched when needed and kept for a while."""
 
-    def __init__(self, server: Server, key: str) -> None:
+    def __init__(self, server: Address, key: str) -> None:
         self._server = server
         self._key = key
         # One tuple, replaced whole, so that threads never see half of a change.
         self._kept: tuple[float, Published | None] | None = None
 
-    def published(self) -> Published | None:
+    def published(self) -> Plan[Published | None]:
         """Return what is published, or None if nothing is or we may not read it."""
         kept = self._kept
         if kept is None or time.monotonic() - kept[0] > FRESH_SECONDS:
-            return self._fetch()
+            return (yield from self._fetch())
         return kept[1]
 
-    def check_target(self, name: str) -> None:
+    def check_target(self, name: str) -> Plan[None]:
         """Refuse a target that no worker serves; without a catalog, leave it to the worker."""
-        known = self.published()
+        known = yield from self.published()
         if known and name not in known.targets:
             # Asked anew before refusing: the target may have come since.
-            known = self._fetch()
+            known = yield from self._fetch()
             _require("target", name, known.targets if known else None)
 
-    def check_report(self, name: str) -> None:
+    def check_report(self, name: str) -> Plan[None]:
         """Refuse a report that no worker serves; without a catalog, leave it to the worker."""
-        known = self.published()
+        known = yield from self.published()
         if known and name not in known.reports:
-            known = self._fetch()
+            known = yield from self._fetch()
             _require("name", name, known.reports if known else None)
 
-    def _fetch(self) -> Published | None:
-        found = read_catalog(self._server.ask(f"GET {self._key}", self._get))
+    def _fetch(self) -> Plan[Published | None]:
+        found = read_catalog((yield from self._get()))
         self._kept = (time.monotonic(), found)
         return found
 
-    def _get(self, redis: Redis) -> object:
+    def _get(self) -> Plan[object]:
         try:
-            return redis.get(self._key)
-        except ResponseError:
+            return (yield Ask(self._server, ("GET", self._key), f"GET {self._key}"))
+        except BrokerUnavailable as error:
             # Producers may be forbidden to read it; then checking is the worker's.
-            return None
+            if error.refused:
+                return None
+            raise
 
 
 def read_catalog(raw: object) -> Published | None:

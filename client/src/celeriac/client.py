@@ -1,36 +1,39 @@
-"""The client: one object for all threads of a process, connected when first used."""
+"""The client for threads: one object for a whole process, connected when first used."""
 
-import math
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celeriac.catalog import Catalog
-from celeriac.connection import deadline
-from celeriac.contract import CATALOG_KEY, INGEST, QUEUES, REPORT
-from celeriac.errors import BadSetting, BrokerUnavailable, ResultsElsewhere
-from celeriac.message import Message, new_id, write_body, write_message
-from celeriac.payload import (
-    Row,
-    check_body,
-    check_id,
-    check_name,
-    check_params,
-    check_rows,
-    write_arguments,
-)
-from celeriac.server import Server
-from celeriac.ticket import KEPT_MESSAGE_BYTES, Sent, Ticket
-from celeriac.urls import parse_url
+from celeriac.blocking import Edge
+from celeriac.bulk import Summary
+from celeriac.cancel import Cancellation
+from celeriac.contract import INGEST, QUEUES
+from celeriac.jobs import Job, file_job, ingest_job, report_job
+from celeriac.options import Options
+from celeriac.payload import check_id
+from celeriac.producer import Producer, Sent
+from celeriac.queues import Depth
+from celeriac.steps import Plan
+from celeriac.ticket import Ticket
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from celeriac.options import Given
 
 
 class Client:
-    """Enqueue jobs and follow them.
+    """Enqueue jobs and follow them; safe for threads, and after a fork.
 
     ``result_url`` may be left out where workers keep results on the broker's
     own server. Every call ends within ``timeout`` seconds, broker up or not;
-    only :meth:`Ticket.wait` takes longer, as long as it is told.
+    only :meth:`Ticket.wait` and :meth:`ingest_many` take longer. ``key_prefix``
+    is the deployment's ``global_keyprefix``. Raises :class:`BadSetting`.
+
+    Every call may raise :class:`BrokerUnavailable`; those that enqueue raise
+    :class:`BadPayload` before anything is sent, and :class:`QueueFull` if
+    ``max_depth`` is given. Their options are those of
+    :class:`celeriac.options.Given`.
     """
 
     def __init__(
@@ -41,34 +44,63 @@ class Client:
         timeout: float = 2.0,
         key_prefix: str = "",
     ) -> None:
-        if not (timeout > 0 and math.isfinite(timeout)):
-            raise BadSetting(f"timeout must be a number of seconds above 0, got {timeout!r}")
-        self._timeout = timeout
-        self._prefix = key_prefix
-        self._broker = Server(parse_url(url), timeout)
-        self._catalog = Catalog(self._broker, key_prefix + CATALOG_KEY)
-        self._given_results = Server(parse_url(result_url), timeout) if result_url else None
-        self._derived_results: dict[int, Server] = {self._broker.address.db: self._broker}
-        self._reply_to = str(uuid.uuid4())
+        self._producer = Producer(url, result_url, timeout, key_prefix)
+        self._edge = Edge(timeout)
 
     def ingest(
         self,
-        target: str,
-        row_or_rows: Row | Iterable[Row],
+        target: str | Mapping[str, Any],
+        row_or_rows: Any = (),
         *,
-        id: str | None = None,  # noqa: A002 - its name everywhere
-        track: bool = True,
+        columns: Sequence[str] | None = None,
+        **options: "Unpack[Given]",
     ) -> Ticket:
-        """Enqueue rows for a target; with ``track=False`` no result is written.
+        """Enqueue rows for a target as one atomic job: 1 to 10,000 of them.
 
-        Sent again under the same ``id``, the same rows have their effect once.
+        A row is a mapping, a dataclass, a named tuple, a record of a database
+        driver, or with ``columns`` a sequence of values; a pandas frame brings
+        its rows. For several targets in one job pass an object from names to
+        rows and nothing else: all of it is committed, or none.
         """
-        rows = check_rows(row_or_rows)
-        arguments = {"target": check_name("target", target), "rows": rows}
-        message = self._message(INGEST, arguments, _describe(target, _count(rows)), id, track=track)
-        with deadline(self._timeout):
-            self._catalog.check_target(target)
-            return self._push(message)
+        made = ingest_job(target, row_or_rows, columns)
+        return self._enqueue(made, Options(**options))
+
+    def ingest_many(
+        self,
+        target: str,
+        rows: Any,
+        *,
+        rows_per_job: int = 1000,
+        columns: Sequence[str] | None = None,
+        **options: "Unpack[Given]",
+    ) -> Summary:
+        """Enqueue any number of rows, or frames, as jobs of ``rows_per_job``; say what was sent.
+
+        Rows are fetched as they are needed, sent in their order, and a job is
+        cut earlier where it would grow too large. With an ``id`` the jobs are
+        ``id:1``, ``id:2`` …, so that the same call again has its effects once.
+        Results are written only with ``track=True``; then the summary holds
+        all ids. ``deadline`` bounds each push, not the whole.
+
+        Raises :class:`BulkUnfinished` when the broker is lost. That, and
+        :class:`BadPayload` or :class:`QueueFull` in the middle, say in
+        ``sent`` what had been sent for certain.
+        """
+        checked = Options(**options)
+        plan = self._producer.send_many(target, rows, columns, rows_per_job, checked)
+        return self._edge.run(plan, checked.deadline, is_bounded=False)
+
+    def ingest_file(
+        self,
+        target: str,
+        url: str,
+        format: str | None = None,  # noqa: A002 - its name on the wire
+        file_options: Mapping[str, Any] | None = None,
+        **options: "Unpack[Given]",
+    ) -> Ticket:
+        """Enqueue a file that workers can reach; they know its usual format."""
+        made = file_job(target, url, format, file_options)
+        return self._enqueue(made, Options(**options))
 
     def report(
         self,
@@ -76,29 +108,36 @@ class Client:
         params: Mapping[str, Any] | None = None,
         *,
         format: str | None = None,  # noqa: A002 - its name on the wire
-        id: str | None = None,  # noqa: A002 - its name everywhere
-        track: bool = True,
+        fresh_for: float | None = None,
+        **options: "Unpack[Given]",
     ) -> Ticket:
-        """Enqueue a report; the worker knows its parameters and its usual format."""
-        arguments: dict[str, Any] = {"name": check_name("name", name)}
-        if params is not None:
-            arguments["params"] = check_params(params)
-        if format is not None:
-            arguments["format"] = check_name("format", format)
-        message = self._message(REPORT, arguments, _describe(name, format), id, track=track)
-        with deadline(self._timeout):
-            self._catalog.check_report(name)
-            return self._push(message)
+        """Enqueue a report; the worker knows its parameters and its usual format.
+
+        An answer to the same question that is at most ``fresh_for`` seconds old will do.
+        """
+        made = report_job(name, params, format, fresh_for)
+        return self._enqueue(made, Options(**options))
 
     def ticket(self, id: str) -> Ticket:  # noqa: A002 - its name everywhere
         """Return the ticket of a job enqueued before, by anyone."""
-        return Ticket(check_id(id), self._results)
+        return Ticket(check_id(id), self._producer, self._edge)
+
+    def cancel(self, id: str) -> Cancellation:  # noqa: A002 - its name everywhere
+        """Cancel a job, whoever enqueued it, and say what came of that.
+
+        One that waits is taken out of its queue if it is found near one of
+        the queue's ends; otherwise workers are told, and none starts it any
+        more for a week. What has committed stays.
+        """
+        return self.ticket(id).cancel()
+
+    def depth(self, queue: str = QUEUES[INGEST]) -> Depth:
+        """Tell how many jobs wait in a queue, and since when the oldest of them."""
+        return self._edge.run(self._producer.depth(queue))
 
     def close(self) -> None:
         """Close idle connections; a later call would open them again."""
-        given = [self._given_results] if self._given_results else []
-        for server in [*self._derived_results.values(), *given]:
-            server.close()
+        self._edge.close()
 
     def __enter__(self) -> "Client":
         return self
@@ -111,55 +150,6 @@ class Client:
     ) -> None:
         self.close()
 
-    def _message(
-        self,
-        task: str,
-        arguments: Mapping[str, Any],
-        words: str,
-        job_id: str | None,
-        *,
-        track: bool,
-    ) -> Message:
-        return Message(
-            id=new_id() if job_id is None else check_id(job_id),
-            task=task,
-            queue=QUEUES[task],
-            body=check_body(write_body(write_arguments(arguments))),
-            description=words,
-            track=track,
-            reply_to=self._reply_to,
-        )
-
-    def _push(self, message: Message) -> Ticket:
-        key = self._prefix + message.queue
-        raw = write_message(message)
-        try:
-            self._broker.ask(f"LPUSH {key}", lambda redis: redis.lpush(key, raw))
-        except BrokerUnavailable as error:
-            raise BrokerUnavailable(f"{error}, job {message.id}", message.id) from error.__cause__
-        kept = raw if len(raw) <= KEPT_MESSAGE_BYTES else None
-        return Ticket(message.id, self._results, Sent(self._broker, key, kept, message.track))
-
-    def _results(self) -> Server:
-        """Find where results are: as told, as workers published, else beside the queues."""
-        if self._given_results is not None:
-            return self._given_results
-        published = self._catalog.published()
-        if published is None:
-            return self._broker
-        db = published.result_db
-        if db is None:
-            raise ResultsElsewhere("workers keep results on another server, pass its result_url")
-        if db not in self._derived_results:
-            address = self._broker.address.with_database(db)
-            self._derived_results[db] = Server(address, self._timeout)
-        return self._derived_results[db]
-
-
-def _count(rows: list[dict[str, Any]]) -> str:
-    return "1 row" if len(rows) == 1 else f"{len(rows)} rows"
-
-
-def _describe(subject: str, detail: str | None) -> str:
-    """Say in a few words what Flower shows of the job."""
-    return f"{subject} · {detail}" if detail else subject
+    def _enqueue(self, made: Plan[Job], options: Options) -> Ticket:
+        sent: Sent = self._edge.run(self._producer.send(made, options), options.deadline)
+        return Ticket(sent.id, self._producer, self._edge, sent)

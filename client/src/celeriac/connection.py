@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from math import inf, isinf
 from typing import Any, Final
 
@@ -23,6 +24,14 @@ from celeriac.urls import Address
 #: A deadline that has passed still lets a socket call start, and fail as a timeout.
 LEAST_SECONDS: Final = 0.001
 TRUE_WORDS: Final = frozenset({"1", "true", "yes"})
+
+#: redis-py would tell its version to each connection, and read it from disk each time anew:
+#: two round trips, and milliseconds in which an event loop stands still.
+_NAMELESS: Final[dict[str, Any]] = (
+    {"driver_info": None}
+    if find_spec("redis.driver_info")
+    else {"lib_name": None, "lib_version": None}
+)
 
 _call = threading.local()
 
@@ -117,21 +126,29 @@ def open_pool(address: Address, timeout_seconds: float) -> ConnectionPool:
     Nothing is retried either: a connection that died while idle is seen and
     replaced by redis-py, and what died under way is for the caller to judge.
     """
+    return ConnectionPool(
+        connection_class=_connection_class(address),
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+        **pool_options(address),
+    )
+
+
+def pool_options(address: Address) -> dict[str, Any]:
+    """Return what redis-py's pools, of either sort, are told of an address."""
     place: dict[str, Any] = {"host": address.host, "port": address.port}
     if address.path is not None:
         place = {"path": address.path}
-    return ConnectionPool(
-        connection_class=_connection_class(address),
-        db=address.db,
-        username=address.username,
-        password=address.password,
-        protocol=2,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
+    return {
+        "db": address.db,
+        "username": address.username,
+        "password": address.password,
+        "protocol": 2,
+        **_NAMELESS,
         **place,
         **_redis_options(address),
-    )
+    }
 
 
 def _connection_class(address: Address) -> type[Connection | UnixDomainSocketConnection]:

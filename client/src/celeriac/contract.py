@@ -25,6 +25,11 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+#: The ``target`` of a job that brings rows for several: its ``rows`` are then an object, from
+#: each target's name to its rows. The ledger's subject is the names, sorted, with this between.
+SEVERAL_TARGETS = "*"
+SUBJECT_SEPARATOR = ","
+
 MAX_ROWS = 10_000
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_ID_CHARACTERS = 200
@@ -34,8 +39,25 @@ MAX_ID_CHARACTERS = 200
 #: ``result_db`` is null when results live on another server.
 CATALOG_KEY = "celeriac:catalog"
 
+#: Sorted set, in the broker's database, of the ids of jobs that must not start, each with the
+#: server's time (ms) of the wish. Clients write it and forget what is older than this.
+CANCELLED_KEY = "celeriac:cancelled"
+CANCELLED_KEPT_SECONDS = 7 * 86_400
+
+#: Header with the time of enqueueing, ISO 8601 with an offset; stock producers send none.
+ENQUEUED_AT = "enqueued_at"
+
+#: kombu keeps a list a priority: ``queue`` for the first step, ``queue + separator + step`` for
+#: the others. 0 is the most urgent; a priority between two steps counts as the lower number.
+PRIORITY_STEPS = (0, 3, 6, 9)
+PRIORITY_SEPARATOR = "\x06\x16"
+
 #: Prefix of the key that holds a result, as Celery's Redis backend writes it.
 RESULT_KEY_PREFIX = "celery-task-meta-"
+#: Status of a result that is none yet: its value tells how far the job is.
+PROGRESS_STATUS = "PROGRESS"
+#: How long a result is kept where the client writes it: for a job that it cancelled.
+RESULT_KEPT_SECONDS = 86_400
 
 #: The five ways in which a row of a job can end; they add up to the job's rows.
 ACCOUNTS = ("inserted", "updated", "ignored", "superseded", "quarantined")
@@ -71,10 +93,12 @@ MOVES: Mapping[State, frozenset[State]] = MappingProxyType(
         State.RUNNING: frozenset(
             {State.COMMITTED, State.WORKING, State.QUEUED, State.DEAD, State.HELD, State.CANCELLED}
         ),
-        State.WORKING: frozenset({State.COMMITTED, State.QUEUED, State.DEAD, State.HELD}),
+        State.WORKING: frozenset(
+            {State.COMMITTED, State.QUEUED, State.DEAD, State.HELD, State.CANCELLED}
+        ),
         State.COMMITTED: frozenset(),
-        State.DEAD: frozenset({State.QUEUED}),
-        State.HELD: frozenset({State.QUEUED}),
+        State.DEAD: frozenset({State.QUEUED, State.CANCELLED}),
+        State.HELD: frozenset({State.QUEUED, State.CANCELLED}),
         State.CANCELLED: frozenset(),
     }
 )

@@ -1,5 +1,8 @@
 """Everything that the client raises."""
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class CeleriacError(Exception):
     """Whatever goes wrong here; catch this to catch all."""
@@ -10,19 +13,65 @@ class BadSetting(CeleriacError, ValueError):
 
 
 class BadPayload(CeleriacError, ValueError):
-    """A job that could never succeed; nothing was sent."""
+    """A job that could never succeed; nothing of it was sent.
+
+    From ``ingest_many``, ``sent`` says what had been sent before it.
+    """
+
+    sent: Any = None
 
 
 class BrokerUnavailable(CeleriacError):
     """Redis cannot be reached, does not answer in time, or refuses.
 
-    A message under way may have arrived all the same. ``job_id`` is set where
-    a job was being sent: send it again under that id, and its effect is once.
+    ``may_have_arrived`` is False when it is certain that nothing was done:
+    there was no connection, or Redis answered with an error. ``refused``
+    tells the latter. ``job_id`` is set where a job was being sent: send it
+    again under that id, and its effect is once.
     """
 
-    def __init__(self, words: str, job_id: str | None = None) -> None:
+    def __init__(
+        self,
+        words: str,
+        job_id: str | None = None,
+        *,
+        may_have_arrived: bool = True,
+        refused: bool = False,
+    ) -> None:
         super().__init__(words)
         self.job_id = job_id
+        self.may_have_arrived = may_have_arrived
+        self.refused = refused
+
+
+class BulkUnfinished(BrokerUnavailable):
+    """The broker was lost in the middle of ``ingest_many``.
+
+    Rows go out in their order. ``sent`` (a :class:`celeriac.Summary`) arrived
+    for certain; the jobs ``unknown`` may have, in part or whole; the jobs
+    ``unsent`` did not. No later row was sent. Under an ``id`` of its own the
+    whole call may be repeated.
+    """
+
+    def __init__(
+        self, words: str, sent: Any, unknown: Sequence[str], unsent: Sequence[str]
+    ) -> None:
+        super().__init__(words, may_have_arrived=bool(unknown))
+        self.sent = sent
+        self.unknown = tuple(unknown)
+        self.unsent = tuple(unsent)
+
+
+class QueueFull(CeleriacError):
+    """As many jobs wait as ``max_depth`` allows; the job was not sent.
+
+    From ``ingest_many``, ``sent`` says what had been sent before.
+    """
+
+    def __init__(self, words: str, job_id: str | None = None, sent: Any = None) -> None:
+        super().__init__(words)
+        self.job_id = job_id
+        self.sent = sent
 
 
 class ResultsElsewhere(CeleriacError):

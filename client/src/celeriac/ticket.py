@@ -1,40 +1,29 @@
-"""What an enqueued job hands back: ask its state, wait for its end."""
+"""What an enqueued job hands back: ask its state, wait for its end.
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+Two kinds with the same methods: one for threads, one for asyncio.
+"""
 
-from redis import Redis
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
+from celeriac.cancel import Cancellation
 from celeriac.contract import State
-from celeriac.errors import JobCancelled, JobFailed, NotTracked, WaitTimeout
-from celeriac.result import fetch_result, wait_for_result, words_of
-from celeriac.server import Server
+from celeriac.producer import Producer, Sent
 
-#: How deep into a queue ``state()`` looks for the message; bounds Redis' work.
-SEARCHED_MESSAGES: Final = 10_000
-#: Larger messages are not kept, so that holding many tickets costs little.
-KEPT_MESSAGE_BYTES: Final = 64 * 1024
+if TYPE_CHECKING:
+    from celeriac.awaiting import Edge as AwaitingEdge
+    from celeriac.blocking import Edge as BlockingEdge
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """Where a message went; ``raw`` is None when it was too large to keep."""
+class _Job:
+    """A job, known by its id; cheap to make, connects only when asked."""
 
-    broker: Server
-    key: str
-    raw: bytes | None
-    tracked: bool
+    __slots__ = ("_edge", "_id", "_producer", "_sent")
 
-
-class Ticket:
-    """One job, known by its id; cheap to make, connects only when asked."""
-
-    __slots__ = ("_id", "_results", "_sent")
-
-    def __init__(self, job_id: str, results: Callable[[], Server], sent: Sent | None = None):
+    def __init__(self, job_id: str, producer: Producer, edge: Any, sent: Sent | None = None):
         self._id = job_id
-        self._results = results
+        self._producer = producer
+        self._edge = edge
         self._sent = sent
 
     @property
@@ -43,49 +32,86 @@ class Ticket:
         return self._id
 
     def __repr__(self) -> str:
-        return f"Ticket({self._id!r})"
+        return f"{type(self).__name__}({self._id!r})"
+
+
+class Ticket(_Job):
+    """One job; every method but :meth:`wait` ends within the client's timeout.
+
+    Each raises :class:`BrokerUnavailable` when Redis does not answer, and
+    :class:`ResultsElsewhere` when results are kept where this client was not
+    told to look.
+    """
+
+    __slots__ = ()
+    _edge: "BlockingEdge"
 
     def state(self) -> State:
         """Say what Redis knows of the job now.
 
-        The result tells ``committed``, ``dead``, ``cancelled``, ``held`` and
-        ``running``. Without one, a message that this client sent and still
-        finds in its queue is ``queued``. Anything else is ``unknown``, and
-        that is honest: a job may be with a worker, deep in a long queue, too
-        large to look for, sent by somebody else, untracked, or its result may
-        have expired. The ledger in PostgreSQL knows more.
+        The result tells ``committed``, ``dead``, ``cancelled``, ``held``,
+        ``running`` and ``working``. Without one, a message that this client
+        sent and still finds in its queue is ``queued``. Anything else is
+        ``unknown``, and that is honest: a job may be with a worker, deep in a
+        long queue, too large to look for, sent by somebody else, untracked, or
+        its result may have expired. The ledger in PostgreSQL knows more.
         """
-        # First the queue, then the result: a job that ends in between is seen.
-        queued = self._is_queued()
-        state = fetch_result(self._results(), self._id).state
-        return State.QUEUED if queued and state is State.UNKNOWN else state
+        return self._edge.run(self._producer.state(self._id, self._sent), is_bounded=False)
 
     def wait(self, timeout: float = 30.0) -> dict[str, Any]:
-        """Wait until the job is committed and return its result.
+        """Wait until the job is committed, at most ``timeout`` seconds, and return its result.
 
         Raises :class:`JobFailed` with the worker's words, :class:`JobCancelled`,
-        or :class:`WaitTimeout` when the job did not end in ``timeout`` seconds;
-        a held job is waited for, since it goes on once its target is open again.
+        or :class:`WaitTimeout` when the job did not end in time; a held job is
+        waited for, since it goes on once its target is open again. A job sent
+        with ``track=False`` raises :class:`NotTracked` at once.
         """
-        if self._sent is not None and not self._sent.tracked:
-            raise NotTracked(f"no result comes for a job sent with track=False, job {self._id}")
-        result = wait_for_result(self._results(), self._id, timeout)
-        if result.state is State.COMMITTED:
-            value: dict[str, Any] = result.value
-            return value
-        if result.state is State.DEAD:
-            raise JobFailed(words_of(result.value), self._id)
-        if result.state is State.CANCELLED:
-            raise JobCancelled(words_of(result.value), self._id)
-        raise WaitTimeout(f"no end within {timeout:g} s, last seen {result.state}, job {self._id}")
+        plan = self._producer.wait(self._id, self._sent, timeout)
+        return self._edge.run(plan, is_bounded=False)
 
-    def _is_queued(self) -> bool:
-        sent = self._sent
-        if sent is None or sent.raw is None:
-            return False
-        key, raw = sent.key, sent.raw
+    def result(self) -> dict[str, Any] | None:
+        """Return the result of a committed job, None of one that has not ended; do not wait.
 
-        def find(redis: Redis) -> object:
-            return redis.lpos(key, raw, maxlen=SEARCHED_MESSAGES)  # type: ignore[arg-type]  # bytes
+        Raises :class:`JobFailed` or :class:`JobCancelled` for one that ended otherwise.
+        """
+        return self._edge.run(self._producer.result(self._id), is_bounded=False)
 
-        return sent.broker.ask(f"LPOS {key}", find) is not None
+    def progress(self) -> dict[str, Any] | None:
+        """Return how far a file job is, as its worker told last; None when nothing is told."""
+        return self._edge.run(self._producer.progress(self._id), is_bounded=False)
+
+    def cancel(self) -> Cancellation:
+        """Cancel the job, as :meth:`Client.cancel` does; a report that runs is stopped too."""
+        return self._edge.run(self._producer.cancel(self._id, self._sent), is_bounded=False)
+
+
+class AsyncTicket(_Job):
+    """One job; the methods of :class:`Ticket` as coroutines, and ``await ticket`` waits."""
+
+    __slots__ = ()
+    _edge: "AwaitingEdge"
+
+    async def state(self) -> State:
+        """Say what Redis knows of the job now; see :meth:`Ticket.state`."""
+        return await self._edge.run(self._producer.state(self._id, self._sent), is_bounded=False)
+
+    async def wait(self, timeout: float = 30.0) -> dict[str, Any]:
+        """Wait until the job is committed and return its result; see :meth:`Ticket.wait`."""
+        plan = self._producer.wait(self._id, self._sent, timeout)
+        return await self._edge.run(plan, is_bounded=False)
+
+    async def result(self) -> dict[str, Any] | None:
+        """Return the result of a committed job; see :meth:`Ticket.result`."""
+        return await self._edge.run(self._producer.result(self._id), is_bounded=False)
+
+    async def progress(self) -> dict[str, Any] | None:
+        """Return how far a file job is; see :meth:`Ticket.progress`."""
+        return await self._edge.run(self._producer.progress(self._id), is_bounded=False)
+
+    async def cancel(self) -> Cancellation:
+        """Cancel the job; see :meth:`Ticket.cancel`."""
+        plan = self._producer.cancel(self._id, self._sent)
+        return await self._edge.run(plan, is_bounded=False)
+
+    def __await__(self) -> Generator[Any, None, dict[str, Any]]:
+        return self.wait().__await__()

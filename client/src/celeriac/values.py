@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +16,7 @@ VALUE: Final = "__value__"
 
 def encode(value: object) -> str:
     """Write JSON text; raise TypeError, ValueError or RecursionError for what has no form there."""
-    return _ENCODER.encode(value)
+    return _ENCODER.encode(value) if _write is None else "".join(_write(value, 0))
 
 
 def decode(text: bytes | str) -> Any:
@@ -42,7 +43,22 @@ class _Encoder(json.JSONEncoder):
             return _marked_bytes(bytes(o))
         if isinstance(o, Mapping):
             return dict(o)
+        if isinstance(o, Enum):
+            return o.value
+        if type(o).__module__ == "numpy":
+            return _plain_number(o)
         raise TypeError(f"a {type(o).__qualname__} has no form in JSON")
+
+
+def _plain_number(value: Any) -> Any:
+    """Turn a scalar of numpy into Python's own; numpy need not be imported for that."""
+    kind = value.dtype.kind if not getattr(value, "shape", ()) else "array"
+    if kind == "M":
+        # In its own unit it would become a bare number of nanoseconds.
+        return value.astype("datetime64[us]").item()
+    if kind not in "biuf":
+        raise TypeError(f"a {type(value).__qualname__} of numpy has no form in JSON")
+    return value.item()
 
 
 def _marked_time(value: datetime | date | time) -> dict[str, str]:
@@ -69,6 +85,13 @@ def _unmark(found: dict[str, Any]) -> Any:
 
 
 _ENCODER: Final = _Encoder()
+# JSONEncoder.encode makes the very same writer anew for each value, which takes longer than
+# writing a row. Where Python has no such writer, it does so in Python.
+_make: Any = getattr(json.encoder, "c_make_encoder", None)
+_write: Final = _make and _make(
+    *(None, _ENCODER.default, json.encoder.encode_basestring_ascii, None),
+    *(_ENCODER.key_separator, _ENCODER.item_separator, False, False, True),
+)
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
     {
         "datetime": datetime.fromisoformat,

@@ -1,0 +1,165 @@
+"""Enqueue in the caller's own transaction: sent if and only if it commits."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from celeriac.bulk import Summary
+from celeriac.drivers import execute, execute_async, is_asynchronous
+from celeriac.entries import Statement, enqueue, enqueue_many
+from celeriac.jobs import file_job, ingest_job, report_job
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from celeriac.entries import Writing
+    from celeriac.options import Given
+
+Answer = TypeVar("Answer")
+
+
+def outbox(connection: Any) -> Any:
+    """Return an :class:`Outbox` on a connection, or an :class:`AsyncOutbox` on one to be awaited.
+
+    The connection is psycopg2's, psycopg's, Django's, SQLAlchemy's (a
+    Connection or Session) or asyncpg's. Jobs become rows of the outbox by the
+    SQL function ``celeriac.enqueue``, in the transaction that the connection is
+    in, and a relay sends them once that has committed. Nothing is committed
+    here; a connection in autocommit commits each call by itself. Raises
+    :class:`BadSetting` for anything else.
+    """
+    return AsyncOutbox(connection) if is_asynchronous(connection) else Outbox(connection)
+
+
+class Outbox:
+    """The calls of :class:`celeriac.Client` that enqueue, in the transaction of a connection.
+
+    They return ids; ``client.ticket(id)`` follows a job. Their options are
+    ``id``, ``run_at``, ``expires``, ``priority`` and ``track``. Raises
+    :class:`BadPayload` before anything is sent; what PostgreSQL refuses, it
+    says by the driver's own errors.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def ingest(
+        self,
+        target: str | Mapping[str, Any],
+        row_or_rows: Any = (),
+        *,
+        columns: Sequence[str] | None = None,
+        **options: "Unpack[Given]",
+    ) -> str:
+        """Enqueue rows for one target, or for several, as one atomic job; return its id."""
+        return self._run(enqueue(ingest_job(target, row_or_rows, columns), options))
+
+    def ingest_many(
+        self,
+        target: str,
+        rows: Any,
+        *,
+        rows_per_job: int = 1000,
+        columns: Sequence[str] | None = None,
+        **options: "Unpack[Given]",
+    ) -> Summary:
+        """Enqueue any number of rows, or frames, as jobs; ids and results as in the client's."""
+        return self._run(enqueue_many(target, rows, columns, rows_per_job, options))
+
+    def ingest_file(
+        self,
+        target: str,
+        url: str,
+        format: str | None = None,  # noqa: A002 - its name on the wire
+        file_options: Mapping[str, Any] | None = None,
+        **options: "Unpack[Given]",
+    ) -> str:
+        """Enqueue a file that workers can reach; return the job's id."""
+        return self._run(enqueue(file_job(target, url, format, file_options), options))
+
+    def report(
+        self,
+        name: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        format: str | None = None,  # noqa: A002 - its name on the wire
+        fresh_for: float | None = None,
+        **options: "Unpack[Given]",
+    ) -> str:
+        """Enqueue a report; return the job's id."""
+        return self._run(enqueue(report_job(name, params, format, fresh_for), options))
+
+    def _run(self, writing: "Writing[Answer]") -> Answer:
+        try:
+            while True:
+                step = next(writing)
+                if isinstance(step, Statement):
+                    execute(self._connection, step.text, step.parameters)
+        except StopIteration as ended:
+            found: Answer = ended.value
+            return found
+
+
+class AsyncOutbox:
+    """The methods of :class:`Outbox` as coroutines."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def ingest(
+        self,
+        target: str | Mapping[str, Any],
+        row_or_rows: Any = (),
+        *,
+        columns: Sequence[str] | None = None,
+        **options: "Unpack[Given]",
+    ) -> str:
+        """Enqueue rows for one target, or for several, as one atomic job; return its id."""
+        return await self._run(enqueue(ingest_job(target, row_or_rows, columns), options))
+
+    async def ingest_many(
+        self,
+        target: str,
+        rows: Any,
+        *,
+        rows_per_job: int = 1000,
+        columns: Sequence[str] | None = None,
+        **options: "Unpack[Given]",
+    ) -> Summary:
+        """Enqueue any number of rows, or frames, as jobs; ``rows`` is no async iterable."""
+        return await self._run(enqueue_many(target, rows, columns, rows_per_job, options))
+
+    async def ingest_file(
+        self,
+        target: str,
+        url: str,
+        format: str | None = None,  # noqa: A002 - its name on the wire
+        file_options: Mapping[str, Any] | None = None,
+        **options: "Unpack[Given]",
+    ) -> str:
+        """Enqueue a file that workers can reach; return the job's id."""
+        return await self._run(enqueue(file_job(target, url, format, file_options), options))
+
+    async def report(
+        self,
+        name: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        format: str | None = None,  # noqa: A002 - its name on the wire
+        fresh_for: float | None = None,
+        **options: "Unpack[Given]",
+    ) -> str:
+        """Enqueue a report; return the job's id."""
+        return await self._run(enqueue(report_job(name, params, format, fresh_for), options))
+
+    async def _run(self, writing: "Writing[Answer]") -> Answer:
+        try:
+            while True:
+                step = next(writing)
+                if isinstance(step, Statement):
+                    await execute_async(self._connection, step.text, step.parameters)
+                else:
+                    await asyncio.sleep(0)
+        except StopIteration as ended:
+            found: Answer = ended.value
+            return found
