@@ -1,0 +1,1 @@
+DELETE FROM celeriac.outbox WHERE id = ANY (%(ids)s::text[])

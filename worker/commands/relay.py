@@ -1,0 +1,56 @@
+"""Push jobs from the outbox into their queues."""
+
+import logging
+import os
+from socket import gethostname
+from uuid import uuid4
+
+import click
+
+from postgres.pool import Pool, PoolLimits
+from postgres.purge import Horizon
+from postgres.session import Session
+from worker import events
+from worker.kinds import load_kinds, queues_of
+from worker.lifecycle import asked_to_stop, settings_of_this_process
+from worker.relay.broker import Broker
+from worker.relay.relay import Relay
+from worker.relay.retention import retaining
+
+_LOG_FORMAT = "[%(asctime)s: %(levelname)s/relay] %(message)s"
+
+
+@click.command()
+def relay() -> None:
+    """Push jobs from the outbox into their queues, until SIGTERM or Ctrl-C.
+
+    Several may run at once, on any machine.
+    """
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
+    settings = settings_of_this_process()
+    stop = asked_to_stop()
+    name = f"{gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    pool = _pool(name)
+    broker = Broker(settings.broker_url.get_secret_value(), settings.key_prefix)
+    horizon = Horizon(settings.dedupe_days, settings.quarantine_days)
+    events.relay_ready(relay=name)
+    try:
+        with retaining(horizon, _pool(f"{name} retention")):
+            Relay(name, pool, broker, queues_of(load_kinds(settings.kinds))).run(stop)
+    finally:
+        broker.close()
+        pool.close()
+    events.relay_stopped(relay=name)
+
+
+def _pool(name: str) -> Pool:
+    settings = settings_of_this_process()
+    session = Session(
+        application_name=f"celeriac relay {name}",
+        connect_seconds=settings.connect_seconds,
+        lock_seconds=settings.lock_seconds,
+        statement_seconds=settings.statement_seconds,
+        dead_peer_seconds=settings.dead_peer_seconds,
+    )
+    limits = PoolLimits(size=1, max_age_seconds=settings.connection_max_age_seconds)
+    return Pool(settings.database_url.get_secret_value(), limits, session)

@@ -1,0 +1,50 @@
+"""The relay's way to Redis: by the same URLs and options as the workers', over kombu's pool."""
+
+from typing import Any
+
+from kombu import Connection
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.relay.memory import Memory
+from worker.transport import broker_settings
+
+#: What says that Redis is away, refuses, or is full.
+BROKER_ERRORS = (RedisError, OperationalError, OSError)
+
+
+class Broker:
+    """One deployment's queues, connected when first used."""
+
+    def __init__(self, url: str, key_prefix: str = "") -> None:
+        self._prefix = key_prefix
+        # Nothing is reserved over it, so there is no lease to speak of.
+        options = broker_settings(url, lease_seconds=0.0, key_prefix=key_prefix)
+        self._connection = Connection(
+            options["broker_url"], transport_options=options["broker_transport_options"]
+        )
+        self._channel: Any = None
+        self._memory: Memory | None = None
+
+    @property
+    def memory(self) -> Memory:
+        """What Redis remembers of relays. Raises one of ``BROKER_ERRORS`` if it is away."""
+        if self._memory is None:
+            # kombu's own client would put the prefix before some commands' keys, and not others'.
+            pool = self._opened().client.connection_pool
+            self._memory = Memory(Redis(connection_pool=pool), self._prefix)
+        return self._memory
+
+    def list_of(self, queue: str, priority: int) -> str:
+        """Name the list of a queue and priority, without the deployment's prefix."""
+        return str(self._opened()._q_for_pri(queue, priority))  # noqa: SLF001 - where kombu puts it
+
+    def _opened(self) -> Any:
+        if self._channel is None:
+            self._channel = self._connection.channel()
+        return self._channel
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.release()
