@@ -1,0 +1,1 @@
+SELECT FROM {parent} AS celeriac_parent WHERE {is_same}

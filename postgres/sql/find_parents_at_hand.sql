@@ -1,0 +1,1 @@
+SELECT {keys} FROM row_in WHERE {keys_are_whole}
