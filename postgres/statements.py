@@ -34,6 +34,24 @@ def compose(name: str, **parts: sql.Composable) -> sql.Composed:
     return sql.SQL(statement(name)).format(**parts)
 
 
+def compose_bound(name: str, **parts: sql.Composable) -> sql.Composed:
+    """Compose a statement that is executed with parameters: a ``%`` in a name stays one."""
+    return compose(name, **{key: _doubled(part) for key, part in parts.items()})
+
+
 def names(identifiers: tuple[str, ...]) -> sql.Composed:
     """Quote a list of column names."""
     return sql.SQL(", ").join(map(sql.Identifier, identifiers))
+
+
+def _doubled(part: sql.Composable) -> sql.Composable:
+    """Double what the driver would take for the beginning of a placeholder."""
+    if isinstance(part, sql.Composed):
+        return sql.Composed([_doubled(one) for one in part.seq])
+    if isinstance(part, sql.Identifier):
+        return sql.Identifier(*(one.replace("%", "%%") for one in part.strings))
+    if isinstance(part, sql.SQL):
+        return sql.SQL(part.string.replace("%", "%%"))
+    if isinstance(part, sql.Literal) and isinstance(part.wrapped, str):
+        return sql.Literal(part.wrapped.replace("%", "%%"))
+    return part

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from psycopg2 import sql
 
@@ -31,13 +32,38 @@ class Column:
     has_default: bool
 
 
+class Relation(StrEnum):
+    """What takes the rows, by PostgreSQL's ``relkind``."""
+
+    TABLE = "r"
+    PARTITIONED = "p"
+    VIEW = "v"
+    FOREIGN = "f"
+    #: Takes no rows; PostgreSQL will say so.
+    OTHER = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view as the database describes it."""
+    """A table or view as the database describes it.
+
+    ``level`` is 0 if it references no other table, else one more than the
+    highest that it references: parents go before children. ``version`` and
+    ``storage`` tell a table that was altered since from one that was not.
+    """
 
     schema: str
     name: str
     columns: Mapping[str, Column]
+    relation: Relation = Relation.TABLE
+    level: int = 0
+    version: int = 0
+    #: Where the rows are: changes when a column's type does. None where none are.
+    storage: int | None = None
+    #: A view whose rows go where a trigger puts them.
+    is_triggered: bool = False
+    #: Whether an upsert can be asked for the row as it was (PostgreSQL 18).
+    tells_old: bool = False
 
     @property
     def text_columns(self) -> frozenset[str]:
@@ -54,6 +80,11 @@ class Table:
         """
         plain = _READ_FROM_STRINGS | _READ_FROM_NUMBERS
         return all(_bare(column.type) in plain for column in self.columns.values())
+
+    @property
+    def quoted(self) -> str:
+        """The name as PostgreSQL reads it from a text."""
+        return ".".join('"{}"'.format(one.replace('"', '""')) for one in (self.schema, self.name))
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -75,21 +106,33 @@ class Tables:
         """Return the table; raises :class:`Refused` (42P01, …) if there is none to see."""
         key = (schema, name)
         if key not in self._seen:
-            self._seen[key] = Table(schema, name, _read_columns(schema, name, cursor))
+            self._seen[key] = _read_table(schema, name, cursor)
         return self._seen[key]
+
+    def forget_all(self) -> None:
+        """Ask for every table again."""
+        self._seen.clear()
 
     def forget(self, schema: str, name: str) -> bool:
         """Ask again next time; False if nothing was remembered."""
         return self._seen.pop((schema, name), None) is not None
 
 
-def _read_columns(schema: str, name: str, cursor: Cursor) -> dict[str, Column]:
-    quoted = sql.Identifier(schema, name).as_string(cursor)
+def _read_table(schema: str, name: str, cursor: Cursor) -> Table:
+    table = {"table": sql.Identifier(schema, name).as_string(cursor)}
     with refusals(Phase.ROWS):
-        cursor.execute(statement("read_columns"), {"table": quoted})
-        return {
-            column: Column(type_, has_default) for column, type_, has_default in cursor.fetchall()
+        # First its version: what is altered in between then counts as altered later.
+        cursor.execute(statement("read_table"), table)
+        kind, level, version, storage, is_triggered, tells_old = cursor.fetchall()[0]
+        cursor.execute(statement("read_columns"), table)
+        columns = {
+            name: Column(type_, has_default) for name, type_, has_default in cursor.fetchall()
         }
+    relation = Relation(kind) if kind in set(Relation) else Relation.OTHER
+    return Table(
+        *(schema, name, columns, relation, level, version or 0),
+        *(storage, is_triggered, tells_old),
+    )
 
 
 def _bare(type_: str) -> str:

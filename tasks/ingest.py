@@ -1,14 +1,22 @@
 """The kind ``celeriac.ingest``: rows of a job into the target that it names."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from celeriac.contract import INGEST, MAX_ROWS, QUEUES, State
+from celeriac.contract import (
+    INGEST,
+    MAX_ROWS,
+    QUEUES,
+    SEVERAL_TARGETS,
+    SUBJECT_SEPARATOR,
+    State,
+)
 from postgres import Cursor
 from postgres.quarantine import QuarantinedRow, quarantine
+from tasks.fit import forget_tables
 from tasks.insert import TargetRows, Written
 from tasks.kind import (
     BadPayload,
@@ -22,6 +30,7 @@ from tasks.kind import (
     Tools,
     WholeWrites,
 )
+from tasks.redact import redact
 from tasks.rows import Row, read_rows
 from tasks.targets import Target, load_targets
 from tasks.write_rows import Closed, write_rows
@@ -31,10 +40,13 @@ _BRACE = ord("{")
 
 
 class IngestPayload(msgspec.Struct, forbid_unknown_fields=True):
-    """The arguments of ``celeriac.ingest``; rows are still the text they came as."""
+    """The arguments of ``celeriac.ingest``; rows are still the text they came as.
+
+    With the target ``*`` they come by the names of their targets.
+    """
 
     target: str
-    rows: list[msgspec.Raw]
+    rows: list[msgspec.Raw] | dict[str, list[msgspec.Raw]]
 
 
 class Ingest(Kind[IngestPayload]):
@@ -51,30 +63,36 @@ class Ingest(Kind[IngestPayload]):
     def open(self, tools: Tools) -> None:
         """Read which targets there are."""
         self.targets = load_targets(tools.catalog)
+        forget_tables()
 
     def subject(self, payload: IngestPayload) -> str:
-        """The target."""
+        """The target, or the names of several."""
+        if payload.target == SEVERAL_TARGETS:
+            return SUBJECT_SEPARATOR.join(sorted(payload.rows))  # type: ignore[arg-type]  # checked
         return payload.target
 
     def rows(self, payload: IngestPayload) -> int:
         """The rows sent."""
-        return len(payload.rows)
+        rows = payload.rows
+        return len(rows) if isinstance(rows, list) else sum(map(len, rows.values()))
 
     def check(self, payload: IngestPayload) -> None:
         """Refuse an unknown target and a number of rows outside the limits."""
-        if payload.target not in self.targets:
-            known = ", ".join(sorted(self.targets)) or "none"
-            raise BadPayload(f"target {payload.target!r} is not in the catalog, which has: {known}")
-        if not 1 <= len(payload.rows) <= MAX_ROWS:
-            raise BadPayload(f"rows must be 1 to {MAX_ROWS}, got {len(payload.rows)}")
-        for row in payload.rows:
+        rows = payload.rows
+        if not isinstance(rows, list) or payload.target not in self.targets:
+            self._check_several(payload)
+            return
+        _check_count(len(rows))
+        for row in rows:
             if memoryview(row)[0] != _BRACE:
-                number = payload.rows.index(row) + 1
-                raise BadPayload(f"rows must be objects, row {number} is {bytes(row)[:40]!r}")
+                raise _no_object(rows, row)
 
     def preview(self, arguments: Mapping[str, Any]) -> Preview:
         """Name the target and count the rows."""
         target, rows = arguments.get("target"), arguments.get("rows")
+        if target == SEVERAL_TARGETS and isinstance(rows, dict):
+            target = SUBJECT_SEPARATOR.join(sorted(rows))
+            rows = [row for some in rows.values() if isinstance(some, list) for row in some]
         count = len(rows) if isinstance(rows, list) else 0
         unit = "row" if count == 1 else "rows"
         return Preview(subject=str(target), rows=max(count, 1), text=f"{target} · {count} {unit}")
@@ -86,31 +104,66 @@ class Ingest(Kind[IngestPayload]):
     def run(self, jobs: Sequence[Job[IngestPayload]], cursor: Cursor) -> list[Outcome]:
         """Write all rows target by target; a closed target closes its own jobs only."""
         groups = [
-            TargetRows(self.targets[name], read_rows(members))
-            for name, members in sorted(_by_target(jobs).items())
+            TargetRows(self.targets[name], rows) for name, rows in sorted(_by_target(jobs).items())
         ]
         written, closed = write_rows(groups, cursor)
         quarantine(list(_quarantined(written)), cursor)
-        return _outcomes(jobs, written, closed)
+        return [*_outcomes(jobs, written, closed)]
+
+    def _check_several(self, payload: IngestPayload) -> None:
+        if (payload.target == SEVERAL_TARGETS) is isinstance(payload.rows, list):
+            raise BadPayload(
+                f"rows must be a list of objects, or with target {SEVERAL_TARGETS!r} an object "
+                f"from targets to such lists, got target {payload.target!r}"
+                f" and {'a list' if isinstance(payload.rows, list) else 'an object'}"
+            )
+        for name, rows in rows_by_target(payload).items():
+            if name not in self.targets:
+                known = ", ".join(sorted(self.targets)) or "none"
+                raise BadPayload(f"target {name!r} is not in the catalog, which has: {known}")
+            for row in rows:
+                if memoryview(row)[0] != _BRACE:
+                    raise _no_object(rows, row)
+        _check_count(self.rows(payload))
 
 
-def _by_target(jobs: Sequence[Job[IngestPayload]]) -> dict[str, list[Job[IngestPayload]]]:
-    groups: dict[str, list[Job[IngestPayload]]] = defaultdict(list)
+def rows_by_target(payload: IngestPayload) -> Mapping[str, list[msgspec.Raw]]:
+    """Return the rows of a job by the names of their targets."""
+    rows = payload.rows
+    return {payload.target: rows} if isinstance(rows, list) else rows
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MAX_ROWS:
+        raise BadPayload(f"rows must be 1 to {MAX_ROWS}, got {count}")
+
+
+def _no_object(rows: Sequence[msgspec.Raw], row: msgspec.Raw) -> BadPayload:
+    number = rows.index(row) + 1
+    return BadPayload(f"rows must be objects, row {number} is {bytes(row)[:40]!r}")
+
+
+def _by_target(jobs: Sequence[Job[IngestPayload]]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
     for job in jobs:
-        groups[job.payload.target].append(job)
+        for name, raws in rows_by_target(job.payload).items():
+            groups[name] += read_rows(job.id, raws)
     return groups
 
 
 def _quarantined(written: Sequence[Written]) -> list[QuarantinedRow]:
     return [
-        QuarantinedRow(
-            job_id=row.job_id,
-            row_number=row.number,
-            target=one.target.name,
-            row=row.text,
-            column=reason.column,
-            sqlstate=reason.sqlstate,
-            message=reason.message,
+        redact(
+            QuarantinedRow(
+                job_id=row.job_id,
+                row_number=row.number,
+                target=one.target.name,
+                row=row.came,
+                column=reason.column,
+                sqlstate=reason.sqlstate,
+                message=reason.message,
+            ),
+            one.target.hidden,
         )
         for one in written
         for row, reason in one.refused
@@ -119,18 +172,16 @@ def _quarantined(written: Sequence[Written]) -> list[QuarantinedRow]:
 
 def _outcomes(
     jobs: Sequence[Job[IngestPayload]], written: Sequence[Written], closed: Mapping[str, Closed]
-) -> list[Outcome]:
+) -> Iterator[Outcome]:
     exceptions = _exceptions(written)
-    outcomes = []
     for job in jobs:
-        closure = closed.get(job.payload.target)
+        closure = closed.get(job.id)
         if closure is not None:
-            outcomes.append(Outcome(job.id, closure.state, error=closure.reason))
+            yield Outcome(job.id, closure.state, error=closure.reason, closes=closure.target)
             continue
         others = exceptions.get(job.id, {})
-        inserted = len(job.payload.rows) - sum(others.values())
-        outcomes.append(Outcome(job.id, State.COMMITTED, Counts(inserted=inserted, **others)))
-    return outcomes
+        inserted = INGEST_KIND.rows(job.payload) - sum(others.values())
+        yield Outcome(job.id, State.COMMITTED, Counts(inserted=inserted, **others))
 
 
 def _exceptions(written: Sequence[Written]) -> dict[str, dict[str, int]]:

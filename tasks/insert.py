@@ -1,4 +1,9 @@
-"""Insert the rows of one target, in as few statements as their shapes allow."""
+"""Insert the rows of one target, in as few statements as their shapes allow.
+
+``insert(group, cursor) -> Written`` takes rows that :func:`tasks.fit.fit` made; it has
+to run inside a savepoint. ``destination_of(target, row, cursor) -> Destination`` says
+where a single one of them goes.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,21 +12,11 @@ from itertools import groupby
 from postgres import Cursor
 from postgres.errors import Refused
 from postgres.insert_rows import Destination, OnConflict, insert_rows
-from postgres.table import Table, Tables
-from tasks.kind import Look
+from postgres.provenance import time_zone
+from postgres.table import Table
+from tasks.fit import TargetRows, note_known_keys, reread_table, see_table, table_of
 from tasks.rows import Reason, Row
-from tasks.targets import Target
-
-_UNDEFINED_COLUMN = "42703"
-_NOT_NULL_VIOLATION = "23502"
-
-
-@dataclass(frozen=True, slots=True)
-class TargetRows:
-    """Rows for one target, in arrival order."""
-
-    target: Target
-    rows: Sequence[Row]
+from tasks.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +37,26 @@ class TargetRefused(Exception):
         self.refused = refused
 
 
-#: The tables that this process has seen.
-_tables = Tables()
-
-
 def insert(group: TargetRows, cursor: Cursor) -> Written:
-    """Insert the rows; those that do not fit the table's columns come back refused.
+    """Insert rows that fit.
 
-    Raises :class:`TargetRefused` if PostgreSQL refuses any of the others.
+    Raises :class:`TargetRefused` if PostgreSQL refuses any.
     """
+    target = group.target
     try:
-        table, misfits = _fit(group, cursor)
-        fitting = [row for row in group.rows if row not in misfits] if misfits else group.rows
-        accounts = _insert_runs(group.target, table, fitting, cursor)
+        table = see_table(target, cursor)
+        with time_zone(target.timezone, cursor):
+            accounts = _insert_runs(target, table, group.rows, cursor)
     except Refused as refused:
-        raise TargetRefused(group.target, refused) from refused
-    return Written(group.target, accounts, list(misfits.items()))
+        raise TargetRefused(target, refused) from refused
+    if accounts and target.on_conflict is OnConflict.IGNORE:
+        note_known_keys(target)
+    return Written(target, accounts, ())
 
 
 def destination_of(target: Target, row: Row, cursor: Cursor) -> Destination:
     """Say where a row goes and with which columns."""
-    table = _tables.describe(target.schema, target.table, cursor)
-    return Destination(
-        table, columns_to_write(target, table, row.columns), target.key, target.on_conflict
-    )
-
-
-def table_of(target: Target, look: Look) -> Table:
-    """Return the target's table as this process knows it, or else as a look shows it."""
-    known = _tables.known(target.schema, target.table)
-    if known is not None:
-        return known
-    with look() as cursor:
-        return _tables.describe(target.schema, target.table, cursor)
-
-
-def reread_table(target: Target) -> None:
-    """Look at the table again before the next use."""
-    _tables.forget(target.schema, target.table)
+    return _destination(target, see_table(target, cursor), row)
 
 
 def columns_to_write(target: Target, table: Table, columns: frozenset[str]) -> tuple[str, ...]:
@@ -96,45 +73,17 @@ def columns_to_write(target: Target, table: Table, columns: frozenset[str]) -> t
     )
 
 
-def _fit(group: TargetRows, cursor: Cursor) -> tuple[Table, dict[Row, Reason]]:
-    target = group.target
-    table = _tables.describe(target.schema, target.table, cursor)
-    misfits = _misfits(target, table, group.rows)
-    if misfits and _tables.forget(target.schema, target.table):
-        # Perhaps the column is new: believe the database, not our memory of it.
-        table = _tables.describe(target.schema, target.table, cursor)
-        misfits = _misfits(target, table, group.rows)
-    return table, misfits
-
-
-def _misfits(target: Target, table: Table, rows: Sequence[Row]) -> dict[Row, Reason]:
-    known = table.columns.keys()
-    needed = frozenset() if target.on_conflict is OnConflict.ERROR else frozenset(target.key)
-    misfits = {}
-    for row in rows:
-        if not row.columns <= known:
-            misfits[row] = _unknown_column(target, min(row.columns - known))
-        elif not needed <= row.columns:
-            misfits[row] = _missing_key(target, min(needed - row.columns))
-    return misfits
-
-
-def _unknown_column(target: Target, column: str) -> Reason:
-    message = f'column "{column}" of target "{target.name}" does not exist'
-    return Reason(_UNDEFINED_COLUMN, message, column)
-
-
-def _missing_key(target: Target, column: str) -> Reason:
-    message = f'column "{column}" is part of the key of target "{target.name}" and is missing'
-    return Reason(_NOT_NULL_VIOLATION, message, column)
+def _destination(target: Target, table: Table, row: Row) -> Destination:
+    columns = columns_to_write(target, table, row.columns)
+    kept = row.defaulted if target.on_conflict is OnConflict.UPDATE else frozenset()
+    return Destination(table, columns, target.key, target.on_conflict, target.newest, kept)
 
 
 def _insert_runs(
     target: Target, table: Table, rows: Sequence[Row], cursor: Cursor
 ) -> list[tuple[Row, str]]:
     accounts: list[tuple[Row, str]] = []
-    for columns, run in _runs(target, table, rows):
-        destination = Destination(table, columns, target.key, target.on_conflict)
+    for destination, run in _runs(target, table, rows):
         others = insert_rows(destination, [row.text for row in run], cursor)
         accounts += [(run[position], account) for position, account in others.items()]
     return accounts
@@ -142,13 +91,32 @@ def _insert_runs(
 
 def _runs(
     target: Target, table: Table, rows: Sequence[Row]
-) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
+) -> Iterator[tuple[Destination, list[Row]]]:
     """Split rows by shape; neighbours only, where the order of arrival decides."""
-    shapes = {
-        columns: columns_to_write(target, table, columns)
-        for columns in {row.columns for row in rows}
-    }
+    shapes: dict[tuple[frozenset[str], frozenset[str]], Destination] = {}
+    for row in rows:
+        if (row.columns, row.defaulted) not in shapes:
+            shapes[row.columns, row.defaulted] = _destination(target, table, row)
+
+    def shape(row: Row) -> tuple[tuple[str, ...], list[str]]:
+        destination = shapes[row.columns, row.defaulted]
+        return destination.columns, sorted(destination.kept)
+
     if target.on_conflict is OnConflict.ERROR:
-        rows = sorted(rows, key=lambda row: shapes[row.columns])
-    for columns, run in groupby(rows, key=lambda row: shapes[row.columns]):
-        yield columns, list(run)
+        rows = sorted(rows, key=shape)
+    for _, run in groupby(rows, key=shape):
+        members = list(run)
+        yield shapes[members[0].columns, members[0].defaulted], members
+
+
+__all__ = [
+    "TargetRefused",
+    "TargetRows",
+    "Written",
+    "columns_to_write",
+    "destination_of",
+    "insert",
+    "reread_table",
+    "see_table",
+    "table_of",
+]

@@ -1,31 +1,30 @@
 """Take the rows of jobs apart, just far enough to know which columns they bring."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import msgspec
-
-from tasks.kind import Job
-
-
-class HasRows(Protocol):
-    """A payload that carries rows as JSON text."""
-
-    rows: list[msgspec.Raw]
-
-
-PayloadWithRows = TypeVar("PayloadWithRows", bound=HasRows)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as it came, its place in its job, and the columns it names."""
+    """One row, its place in its job, and the columns it names.
+
+    ``text`` is what goes in; ``raw`` what came, if a target's mapping made
+    something else of it. ``defaulted`` are columns that only a new row takes.
+    """
 
     job_id: str
     number: int
     text: str
     columns: frozenset[str]
+    defaulted: frozenset[str] = frozenset()
+    raw: str | None = None
+
+    @property
+    def came(self) -> str:
+        """The row as it came."""
+        return self.text if self.raw is None else self.raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,12 @@ class Reason:
     column: str | None = None
 
 
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+members_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def read_rows(jobs: Iterable[Job[PayloadWithRows]]) -> Sequence[Row]:
-    """Return the rows of all jobs in arrival order, numbered from 1 inside each job."""
+def read_rows(job_id: str, raws: Iterable[msgspec.Raw]) -> list[Row]:
+    """Return rows of a job, numbered from 1."""
     return [
-        Row(job.id, number, str(raw, "utf-8"), frozenset(_members.decode(raw)))
-        for job in jobs
-        for number, raw in enumerate(job.payload.rows, start=1)
+        Row(job_id, number, str(raw, "utf-8"), frozenset(members_of(raw)))
+        for number, raw in enumerate(raws, start=1)
     ]

@@ -1,38 +1,21 @@
-"""Read which tables the catalog opens to ingest jobs, and on what terms."""
+"""Read which tables the catalog opens to ingest jobs, and on what terms.
 
-import re
+``load_targets(catalog) -> dict[str, Target]`` reads ``targets.toml``. A target's
+declaration becomes a :class:`Target` in :mod:`tasks.target_entries`; what needs the
+database is in :mod:`tasks.fit`, the way of a row's members in :mod:`tasks.mapping`.
+"""
+
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from postgres.insert_rows import OnConflict
-
-_TABLE = re.compile(r"(?:(?P<schema>[^.\s]+)\.)?(?P<name>[^.\s]+)")
+from tasks.target import Target
+from tasks.target_entries import read_target
 
 
 class BadCatalog(Exception):
-    """The catalog cannot be used; the message names file, entry and remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A table that jobs may name, its key, and what a repeated key means."""
-
-    name: str
-    schema: str
-    table: str
-    key: tuple[str, ...]
-    on_conflict: OnConflict
-
-
-class _Declaration(msgspec.Struct, forbid_unknown_fields=True):
-    table: str
-    key: tuple[str, ...] = ()
-    on_conflict: OnConflict = OnConflict.ERROR
+    """The catalog cannot be used; the message names file, entry, value and remedy."""
 
 
 def load_targets(catalog: Path) -> dict[str, Target]:
@@ -44,10 +27,10 @@ def load_targets(catalog: Path) -> dict[str, Target]:
     targets: dict[str, Target] = {}
     mistakes: list[str] = []
     for name, declared in _read(path).items():
-        try:
-            targets[name] = _target(name, declared)
-        except (msgspec.ValidationError, ValueError) as error:
-            mistakes.append(f"[{name}] {error}")
+        target, wrong = read_target(name, declared)
+        mistakes += [f"[{name}] {one}" for one in wrong]
+        if target is not None:
+            targets[name] = target
     if mistakes:
         raise BadCatalog(f"{path}: " + "; ".join(mistakes))
     return targets
@@ -64,15 +47,4 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise BadCatalog(f"{path}: {error}") from error
 
 
-def _target(name: str, declared: Any) -> Target:
-    declaration = msgspec.convert(declared, _Declaration)
-    table = _TABLE.fullmatch(declaration.table)
-    if table is None:
-        raise ValueError(f"table must be schema.name, got {declaration.table!r}")
-    if declaration.on_conflict is not OnConflict.ERROR and not declaration.key:
-        raise ValueError(
-            f'on_conflict = {declaration.on_conflict.value!r} needs a key, such as key = ["id"]'
-        )
-    return Target(
-        name, table["schema"] or "public", table["name"], declaration.key, declaration.on_conflict
-    )
+__all__ = ["BadCatalog", "Target", "load_targets"]
