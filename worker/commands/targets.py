@@ -3,16 +3,20 @@
 import click
 
 from postgres.holds import held_jobs, held_targets, hold, release
+from postgres.outbox import Entry, enqueue
 from postgres.transaction import transaction
 from worker.commands.connect import ledger_pool
-from worker.kinds import load_kinds, queues_of
-from worker.lifecycle import settings_of_this_process
-from worker.redeliver import redeliver
+from worker.commands.target_add import add_target
+from worker.commands.target_check import check_targets
 
 
 @click.group()
 def targets() -> None:
-    """Hold targets, resume them, and see which are held."""
+    """Propose and check targets, hold and resume them, and see which are held."""
+
+
+targets.add_command(add_target)
+targets.add_command(check_targets)
 
 
 @targets.command("list")
@@ -41,18 +45,15 @@ def hold_target(name: str, reason: str) -> None:
 @targets.command("resume")
 @click.argument("name")
 def resume_target(name: str) -> None:
-    """Open a target again and enqueue the jobs that waited for it.
+    """Open a target again and enqueue the jobs that waited for it, in one transaction.
 
-    Safe to repeat: a job that runs twice has its effect once.
+    The relay pushes them. Safe to repeat: a job that runs twice has its effect once.
     """
-    pool = ledger_pool()
-    with transaction(pool) as cursor:
-        released = release(name, cursor)
-    settings = settings_of_this_process()
-    queues, url = queues_of(load_kinds(settings.kinds)), settings.broker_url.get_secret_value()
     count = 0
-    with transaction(pool) as cursor:
+    with transaction(ledger_pool()) as cursor:
+        released = release(name, cursor)
         for page in held_jobs(name, cursor):
-            count += redeliver(page, queues, url, settings.key_prefix)
+            enqueue([Entry(job.id, job.task, job.payload) for job in page], cursor)
+            count += len(page)
     was = "resumed" if released else "was not held"
     click.echo(f"target {name} {was}; {count} jobs were enqueued again")
