@@ -23,3 +23,16 @@ CREATE TABLE IF NOT EXISTS public.flights (
 
     PRIMARY KEY (time_hour, carrier, flight, origin)
 );
+
+-- The table that the demo's target `departures` writes to, from a file.
+CREATE TABLE IF NOT EXISTS public.departures (
+    scheduled     timestamptz NOT NULL,
+    carrier       text NOT NULL,
+    flight        integer NOT NULL,
+    origin        text NOT NULL,
+    dest          text NOT NULL,
+    -- Null: the flight was cancelled. Longer delays are looked at by somebody before they count.
+    delay_minutes smallint CHECK (delay_minutes < 1080),
+
+    PRIMARY KEY (scheduled, carrier, flight, origin)
+);

@@ -18,7 +18,15 @@ GOOD = JobCounts(
     quarantined=5,
     batches=90,
 )
-SOUND = Findings(sent_jobs=5_222, counts=GOOD, uncommitted=[], table_rows=27_004)
+LOADED = {"rows": 27_004, "inserted": 27_002, "quarantined": 2}
+SOUND = Findings(
+    sent_jobs=5_222,
+    counts=GOOD,
+    uncommitted=[],
+    table_rows=27_004,
+    loaded=LOADED,
+    departures=27_003,
+)
 
 
 def test_sound_run_has_no_mistakes() -> None:
@@ -42,6 +50,9 @@ def test_sound_run_has_no_mistakes() -> None:
         (replace(SOUND, counts=replace(GOOD, inserted=27_003)), "27,008 are accounted for"),
         (replace(SOUND, counts=replace(GOOD, quarantined=6)), "6 rows are in quarantine"),
         (replace(SOUND, counts=replace(GOOD, rows=27_010)), "hold 27,010 rows"),
+        (replace(SOUND, loaded=LOADED | {"rows": 27_003}), "accounts for 27,003 rows"),
+        (replace(SOUND, loaded=LOADED | {"quarantined": 1}), "1 rows of the file are in"),
+        (replace(SOUND, departures=27_002), "public.departures holds 27,002 rows"),
     ],
 )
 def test_each_broken_sum_is_told(found: Findings, words: str) -> None:

@@ -129,8 +129,7 @@ class Stack:
         self.console.print("workers and Flower are ready")
 
     def _run_main_job(self) -> None:
-        log = self._logs.path("producer")
-        run = MainJob(self.servers, log, self.console, self._processes.ending).run()
+        run = MainJob(self.servers, self.folder, self.console, self._processes.ending).run()
         say_run(self.console, run, self._settings["FLOWER_URL"])
         wrong = mistakes(run.findings)
         if wrong:

@@ -1,4 +1,4 @@
-"""The demo's main job: a month of flights in, two reports out, and the sums checked."""
+"""The demo's main job: a month of flights as jobs and as a file, two reports, the sums checked."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from celeriac import Client
 from celeriac.contract import INGEST, QUEUES
-from celeriac.errors import WaitTimeout
+from celeriac.errors import JobFailed, WaitTimeout
 from postgres.overview import (
     JobCounts,
     QuarantinedRow,
@@ -26,6 +26,7 @@ from postgres.overview import (
 from postgres.pool import Pool, PoolLimits
 from postgres.transaction import transaction
 from worker.transport.overview import count_reserved
+from worker.up.file_job import FileJobFailed, Loaded, load
 from worker.up.producer import Producer
 from worker.up.servers import Servers
 from worker.up.verdict import Findings
@@ -58,16 +59,18 @@ class Run:
     seconds: float
     reasons: list[QuarantinedRow]
     reports: list[ReportFile]
+    loaded: Loaded
 
 
 class MainJob:
     """Send, watch, report, look; ends soon after ``ending`` is set."""
 
     def __init__(
-        self, servers: Servers, log: Path, console: Console, ending: threading.Event
+        self, servers: Servers, folder: Path, console: Console, ending: threading.Event
     ) -> None:
         self._servers = servers
-        self._log = log
+        self._log = folder / "log" / "producer.log"
+        self._inbox = folder / "inbox"
         self._console = console
         self._ending = ending
 
@@ -79,8 +82,9 @@ class MainJob:
             started = time.monotonic()
             sent = self._ingest(pool)
             seconds = time.monotonic() - started
+            loaded = self._load(pool)
             reports = self._report(pool)
-            return self._look(pool, before, sent, seconds, reports)
+            return self._look(pool, before, sent, seconds, reports, loaded)
 
     def _ingest(self, pool: Pool) -> int:
         """Return how many jobs were sent, when the ledger holds them all and Redis none."""
@@ -98,6 +102,13 @@ class MainJob:
                     return sent
                 patience.spend(f"{done:,} jobs in the ledger, {waiting:,} in Redis")
                 self._pause()
+
+    def _load(self, pool: Pool) -> Loaded:
+        try:
+            with self._bar() as bar:
+                return load(self._servers, self._inbox, bar, pool, self._pause)
+        except (FileJobFailed, JobFailed) as error:
+            raise MainJobFailed(str(error)) from error
 
     def _report(self, pool: Pool) -> list[ReportFile]:
         with transaction(pool) as cursor:
@@ -123,8 +134,14 @@ class MainJob:
                     raise MainJobFailed(f"the report did not come: {error}") from error
             self._stop_if_ending()
 
-    def _look(
-        self, pool: Pool, before: JobCounts, sent: int, seconds: float, reports: list[ReportFile]
+    def _look(  # noqa: PLR0913, PLR0917 - what was seen before it
+        self,
+        pool: Pool,
+        before: JobCounts,
+        sent: int,
+        seconds: float,
+        reports: list[ReportFile],
+        loaded: Loaded,
     ) -> Run:
         with transaction(pool) as cursor:
             counts = count_jobs(cursor, INGEST, ID_PREFIX)
@@ -133,9 +150,11 @@ class MainJob:
                 counts=counts,
                 uncommitted=read_uncommitted(cursor, INGEST, ID_PREFIX, limit=1),
                 table_rows=count_rows(cursor, "public", "flights"),
+                loaded=loaded.result,
+                departures=count_rows(cursor, "public", "departures"),
             )
             reasons = read_quarantine(cursor, ID_PREFIX, limit=1)
-        return Run(findings, counts - before, seconds, reasons, reports)
+        return Run(findings, counts - before, seconds, reasons, reports, loaded)
 
     def _count(self, pool: Pool) -> JobCounts:
         with transaction(pool) as cursor:

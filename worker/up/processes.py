@@ -15,7 +15,8 @@ from worker.up.environment import LOOPBACK, ROOT
 from worker.up.logs import Logs
 
 PATIENCE_SECONDS = 30.0
-READY = {"ingest": " ready.", "report": " ready.", "flower": "Visit me at"}
+READY = {"ingest": " ready.", "report": " ready.", "flower": "Visit me at", "relay": "relay ready"}
+_CELERY = ("celery", "-A", "worker.app")
 #: Honcho's exit statuses for the signals by which people end it.
 ENDED_BY_SIGNAL = frozenset({130, 143})
 
@@ -68,7 +69,7 @@ class _MainProcesses:
 def add_processes(processes: Processes, environment: Mapping[str, str], flower_port: int) -> None:
     """Name what the stack runs; nothing starts before Honcho's loop."""
     for name, arguments in _commands(flower_port).items():
-        command = [sys.executable, "-m", "celery", "-A", "worker.app", *arguments]
+        command = [sys.executable, "-m", *arguments]
         # Without `exec` the signals would end a shell, and not the worker below it.
         processes.add_process(
             name, f"exec {shlex.join(command)}", env=dict(environment), cwd=str(ROOT)
@@ -79,8 +80,9 @@ def _commands(flower_port: int) -> dict[str, list[str]]:
     return {
         "ingest": _worker("ingest", "celeriac.ingest", children=2),
         "report": _worker("report", "celeriac.file,celeriac.report", children=1),
+        "relay": ["worker", "relay"],
         "flower": [
-            *("flower", "--conf=monitoring/flowerconfig.py"),
+            *(*_CELERY, "flower", "--conf=monitoring/flowerconfig.py"),
             *(f"--address={LOOPBACK}", f"--port={flower_port}"),
         ],
     }
@@ -88,7 +90,18 @@ def _commands(flower_port: int) -> dict[str, list[str]]:
 
 def _worker(name: str, queues: str, children: int) -> list[str]:
     return [
-        *("worker", "-Q", queues, "-c", str(children), "-n", f"{name}@%h", "--loglevel", "INFO"),
+        *(
+            *_CELERY,
+            "worker",
+            "-Q",
+            queues,
+            "-c",
+            str(children),
+            "-n",
+            f"{name}@%h",
+            "--loglevel",
+            "INFO",
+        ),
     ]
 
 

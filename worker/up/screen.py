@@ -45,9 +45,26 @@ def say_run(console: Console, run: Run, flower_url: str) -> None:
     for row in run.reasons:
         where = f"row {row.row_number} of {row.job_id}, column {row.column}"
         console.print(f"quarantined: {escape(where)}: {escape(row.message)}", highlight=False)
+    _say_loaded(console, run)
     for report in run.reports:
         console.print(f"report: {_place(report.url)} ({report.rows} rows)", highlight=False)
     console.print(f"Flower: {flower_url}", highlight=False)
+
+
+def _say_loaded(console: Console, run: Run) -> None:
+    """Say what became of the file, and of the row that was mended."""
+    counts = ", ".join(
+        f"{count:,} {name}" for name, count in run.loaded.result.items() if name != "rows"
+    )
+    console.print(f"file: {run.loaded.result['rows']:,} rows, {counts}", highlight=False)
+    for entry in run.loaded.refused:
+        console.print(f"quarantined: line {entry.row_number}: {escape(entry.message)}")
+    mended = run.loaded.mended
+    console.print(
+        f"mended and replayed: entry {mended.id}, see "
+        f"`python -m worker quarantine show {mended.id}`",
+        highlight=False,
+    )
 
 
 def _place(url: str) -> str:

@@ -1,11 +1,14 @@
 """Say whether the main job did what it promises, in sentences."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from postgres.overview import JobCounts, UncommittedJob
 
 GOOD_ROWS = 27_004
 BAD_ROWS = 5
+#: Rows of the file that its table refuses; one of them is mended and comes in after all.
+REFUSED_ROWS, MENDED_ROWS = 2, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,9 @@ class Findings:
     counts: JobCounts
     uncommitted: list[UncommittedJob]
     table_rows: int
+    #: The account of the file job, and the rows of its table.
+    loaded: Mapping[str, int]
+    departures: int
 
 
 def mistakes(found: Findings) -> list[str]:
@@ -49,4 +55,23 @@ def mistakes(found: Findings) -> list[str]:
             f"public.flights holds {found.table_rows:,} rows, fewer than {GOOD_ROWS:,}",
         ),
     )
-    return [sentence for holds, sentence in checks if not holds]
+    return [sentence for holds, sentence in (*checks, *_of_the_file(found)) if not holds]
+
+
+def _of_the_file(found: Findings) -> tuple[tuple[bool, str], ...]:
+    good = GOOD_ROWS - REFUSED_ROWS
+    quarantined = found.loaded.get("quarantined", 0)
+    return (
+        (
+            found.loaded["rows"] == GOOD_ROWS,
+            f"the file job accounts for {found.loaded['rows']:,} rows instead of {GOOD_ROWS:,}",
+        ),
+        (
+            quarantined == REFUSED_ROWS,
+            f"{quarantined:,} rows of the file are in quarantine instead of {REFUSED_ROWS}",
+        ),
+        (
+            found.departures == good + MENDED_ROWS,
+            f"public.departures holds {found.departures:,} rows instead of {good + MENDED_ROWS:,}",
+        ),
+    )
