@@ -1,0 +1,1 @@
+SELECT celeriac.state(%s)
