@@ -1,6 +1,6 @@
 """One deployment with a running worker for all tests of a module."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -41,7 +41,13 @@ def open_site(
     """Open sites on a catalog, each with one worker; all are closed in the end."""
     workers: list[Worker] = []
 
-    def open_one(catalog: Path, tables: str, queues: str, further: Mapping[str, str]) -> Site:
+    def open_one(
+        catalog: Path,
+        tables: str,
+        queues: str,
+        further: Mapping[str, str],
+        options: Sequence[str] = (),
+    ) -> Site:
         for database in (BROKER, RESULTS):
             with valkey_server.client(database) as client:
                 client.flushdb()
@@ -57,7 +63,7 @@ def open_site(
         }
         site = Site(postgres_server.url(name), env)
         site.query(tables)
-        workers.append(Worker(env | further, queues=queues).start())
+        workers.append(Worker(env | further, queues=queues, options=options).start())
         return site
 
     yield open_one

@@ -23,7 +23,7 @@ OURS = {name: one for name, one in SERVICES.items() if "build" in one}
 
 
 def test_services_are_those_of_production() -> None:
-    """There are both servers, one migration, both workers and Flower, by their commands."""
+    """There are both servers, one migration, both workers, relay and Flower, by their commands."""
     commands = {name: one["command"] for name, one in OURS.items()}
 
     assert {"postgres", "valkey", *commands} == set(SERVICES)
@@ -31,6 +31,7 @@ def test_services_are_those_of_production() -> None:
         "migrate": "python -m worker migrate",
         "ingest": "celery -A worker.app worker -Q celeriac.ingest",
         "report": "celery -A worker.app worker -Q celeriac.file,celeriac.report",
+        "relay": "python -m worker relay",
         "flower": "celery -A worker.app flower",
     } == commands
 

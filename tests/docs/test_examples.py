@@ -11,6 +11,7 @@ from tests.docs.conftest import Site
 from tests.workers import ROOT
 
 WAIT_SECONDS = 30
+MOVES = 200
 CUSTOM_KIND = ROOT / "examples" / "custom_kind"
 
 
@@ -21,8 +22,9 @@ def shop(open_site: Callable[..., Site]) -> tuple[Site, Celery]:
     site = open_site(
         catalog,
         (catalog / "tables.sql").read_text(),
-        "celeriac.ingest,celeriac.report,shop.move_stock",
+        "celeriac.ingest,celeriac.report,shop.move_stock,shop.notices",
         {"CELERIAC_KINDS": "examples.custom_kind.stock:KIND"},
+        ("-I", "examples.custom_kind.notices"),
     )
     app = Celery(broker=site.env["CELERIAC_BROKER_URL"], backend=site.env["CELERIAC_RESULT_URL"])
     return site, app
@@ -49,6 +51,30 @@ def test_a_move_happens_once(stock: tuple[Site, Celery]) -> None:
 
     assert {"sku": "nut", "on_hand": 7} == first == second
     assert [(7,)] == site.query("SELECT on_hand FROM shop.stock WHERE sku = 'nut'")
+
+
+def test_moves_are_committed_in_batches(stock: tuple[Site, Celery]) -> None:
+    """Moves that come together are committed together, many in one transaction."""
+    site, app = stock
+    ids = [f"together-{number}" for number in range(MOVES)]
+
+    with app.producer_or_acquire() as producer, producer.batch(max_size=MOVES):
+        sent = [_move(app, "nut", 1, task_id=id_, producer=producer) for id_ in ids]
+    answers = [result.get(WAIT_SECONDS)["on_hand"] for result in sent]
+
+    assert list(range(11, 11 + MOVES)) == sorted(answers)
+    batches = "SELECT count(DISTINCT batch) FROM celeriac.job WHERE id ~ '^together-'"
+    assert site.query(batches)[0][0] < MOVES / 10
+
+
+def test_a_plain_task_runs_beside(stock: tuple[Site, Celery]) -> None:
+    """The worker that serves the kind runs a plain task too; the ledger knows nothing of it."""
+    site, app = stock
+
+    sent = app.send_task("shop.notice", args=("nut",), queue="shop.notices")
+
+    assert "nut runs out" == sent.get(WAIT_SECONDS)
+    assert [] == site.query(f"SELECT 1 FROM celeriac.job WHERE id = '{sent.id}'")
 
 
 def test_a_move_below_zero_spares_its_neighbours(stock: tuple[Site, Celery]) -> None:
@@ -89,7 +115,7 @@ def test_the_kinds_catalog_has_a_report(stock: tuple[Site, Celery]) -> None:
     assert 2 == sent.get(WAIT_SECONDS)["rows"]
 
 
-def _move(app: Celery, sku: str, change: int, **options: str) -> AsyncResult:
+def _move(app: Celery, sku: str, change: int, **options: object) -> AsyncResult:
     arguments = {"sku": sku, "change": change}
     task = "shop.move_stock"
     return app.send_task(task, kwargs=arguments, queue="shop.move_stock", **options)

@@ -10,6 +10,7 @@ from celery.bin.celery import celery
 from celery.worker.control import Panel
 
 from celeriac.contract import QUEUES
+from examples.custom_kind.notices import QUEUE
 from examples.custom_kind.stock import KIND
 from tests.docs.markdown import Block, blocks, pages
 from tests.workers import ROOT
@@ -62,7 +63,7 @@ def _celery(arguments: list[str]) -> None:
     command = celery.commands[name]
     options = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in rest if word.startswith("-")} <= options, rest
-    assert set(rest[rest.index("-Q") + 1].split(",")) <= {*QUEUES.values(), KIND.queue}, rest
+    assert set(rest[rest.index("-Q") + 1].split(",")) <= {*QUEUES.values(), KIND.queue, QUEUE}, rest
 
 
 def _copy(arguments: list[str]) -> None:

@@ -1,0 +1,147 @@
+"""examples/fastapi_app keeps its promises: one transaction, and a loop that is never held up."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.docs.conftest import Site
+from tests.integration.relays import RelayProcess, queued
+from tests.waiting import wait_for
+from tests.workers import ROOT, Worker
+
+EXAMPLE = ROOT / "examples" / "fastapi_app"
+CATALOG = EXAMPLE / "catalog"
+WAIT_SECONDS = 60
+LONGEST_DELAY_SECONDS = 0.02
+REQUESTS_AT_A_TIME = 4
+JOBS, REPORTS = 1_000, 20
+QUEUE = "celeriac.report"
+
+PARCEL = {"code": "P-1", "grams": 250}
+COUNTS = "SELECT (SELECT count(*) FROM depot.parcel), (SELECT count(*) FROM depot.scan)"
+
+
+@pytest.fixture(scope="module")
+def running_site(open_site: Callable[..., Site]) -> Iterator[Site]:
+    """The example's catalog with a relay and a worker that makes no reports."""
+    site = open_site(CATALOG, (CATALOG / "tables.sql").read_text(), "celeriac.ingest", {})
+    relay = RelayProcess(site.env).start(wait=False)
+    yield site
+    relay.kill()
+
+
+@pytest.fixture(scope="module")
+def url(running_site: Site) -> Iterator[str]:
+    """Where the program answers, started as its README says, with a clock in its loop."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = ["-m", "uvicorn", "tests.docs.ticking_depot:app", "--port", str(port)]
+    path = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])}
+    process = subprocess.Popen(
+        [sys.executable, *command, "--log-level", "warning"],
+        cwd=ROOT,
+        env=os.environ | running_site.env | path,
+    )
+    found = f"http://127.0.0.1:{port}"
+    wait_for(lambda: process.poll() is not None or _answers(found), WAIT_SECONDS, "uvicorn")
+    yield found
+    process.terminate()
+    process.wait(WAIT_SECONDS)
+
+
+@pytest.fixture
+def site(running_site: Site) -> Site:
+    """The same, with empty tables."""
+    running_site.query("TRUNCATE depot.parcel, depot.scan, depot.shipment")
+    return running_site
+
+
+def test_a_shipment_and_its_parcels_are_stored(site: Site, url: str) -> None:
+    """The application stores a shipment, and the job of its transaction the parcels."""
+    announced = httpx.post(f"{url}/shipments", json={"sender": "Ann", "parcels": [PARCEL]})
+    place = f"{url}/jobs/{announced.json()['job']}"
+    wait_for(lambda: httpx.get(place).json()["state"] == "committed", WAIT_SECONDS, "the parcels")
+
+    assert 202 == announced.status_code
+    stored = "SELECT sender, code, grams FROM depot.parcel JOIN depot.shipment ON shipment = number"
+    assert [("Ann", "P-1", 250)] == site.query(stored)
+
+
+def test_a_refused_shipment_leaves_nothing(site: Site, url: str) -> None:
+    """A request that fails after it enqueued has stored nothing and sent nothing."""
+    heavy = [PARCEL | {"grams": 600_000}, PARCEL | {"code": "P-2", "grams": 600_000}]
+    jobs = "SELECT (SELECT count(*) FROM celeriac.job), (SELECT count(*) FROM celeriac.outbox)"
+    before = site.query(jobs)
+
+    answer = httpx.post(f"{url}/shipments", json={"sender": "Ben", "parcels": heavy})
+
+    assert (422, "a van takes 1000000 g") == (answer.status_code, answer.json()["detail"][:21])
+    assert before == site.query(jobs)
+    assert [] == site.query("SELECT 1 FROM depot.shipment")
+
+
+def test_what_no_worker_takes_is_told(site: Site, url: str) -> None:
+    """A report that does not exist is answered with the client's words, at once."""
+    answer = httpx.get(f"{url}/reports/no_such_report")
+
+    assert 422 == answer.status_code
+    assert "'no_such_report' is not served" in answer.json()["detail"]
+
+
+def test_the_loop_is_never_held_up(
+    site: Site, url: str, make_worker: Callable[..., Worker]
+) -> None:
+    """The program's loop goes on ticking while it enqueues 1,000 jobs and awaits 20 reports."""
+    reporter = make_worker(site.env, queues=QUEUE)
+
+    delays, answers = asyncio.run(_work(site, url, reporter))
+
+    assert REPORTS * [200] == [answer.status_code for answer in answers]
+    wait_for(lambda: site.query(COUNTS) == [(JOBS / 2, JOBS / 2)], WAIT_SECONDS, "all rows")
+    assert delays["ticks"] > JOBS / 2
+    assert delays["computed"] < LONGEST_DELAY_SECONDS
+    # A call that blocks would be in every request. Single ticks a machine may take from its guest.
+    assert delays["late"] < LONGEST_DELAY_SECONDS
+
+
+async def _work(
+    site: Site, url: str, reporter: Worker
+) -> tuple[dict[str, float], list[httpx.Response]]:
+    async with httpx.AsyncClient(base_url=url, timeout=2 * WAIT_SECONDS) as caller:
+        await caller.get("/delays")
+        waiting = []
+        for number in range(1, REPORTS + 1):
+            waiting.append(asyncio.create_task(caller.get("/reports/weight_by_sender")))
+            while queued(site.env, QUEUE) < number:
+                await asyncio.sleep(0.005)
+        # Only now does somebody come to make the reports: all have been awaited so far.
+        reporter.start(wait=False)
+        numbers = iter(range(JOBS))
+        enqueueing = (_enqueue_each(caller, numbers) for _ in range(REQUESTS_AT_A_TIME))
+        await asyncio.gather(*enqueueing)
+        answers = await asyncio.gather(*waiting)
+        return (await caller.get("/delays")).json(), answers
+
+
+async def _enqueue_each(caller: httpx.AsyncClient, numbers: Iterator[int]) -> None:
+    for number in numbers:
+        parcel = {"code": f"P-{number}", "grams": number + 1}
+        if number % 2:
+            answer = await caller.post("/scans", json=parcel)
+        else:
+            shipment = {"sender": "Cat", "parcels": [parcel]}
+            answer = await caller.post("/shipments", json=shipment)
+        assert 202 == answer.status_code
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/openapi.json").is_success
+    except httpx.TransportError:
+        return False
