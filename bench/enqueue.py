@@ -18,6 +18,8 @@ from bench.target import Target
 #: Slow ways enqueue a part of the jobs.
 SHARES = {"send_task": 0.2, "kombu_batch": 0.25, "one": 0.5}
 LEAST_JOBS_PER_SECOND = 100
+#: Of the caller's own commits, for each number of connections.
+COMMIT_SECONDS = 5.0
 PATIENCE_SECONDS = 60
 
 
@@ -40,6 +42,16 @@ def outbox_to_commit(ground: Ground, subject: Subject, place: Place, jobs: int) 
         seconds = target.wait_for_last(jobs, crew, patience) - began
         target.verify(jobs)
     return jobs / seconds
+
+
+def caller_commit_ratio(
+    ground: Ground, place: Place, connections: int, seconds: float = COMMIT_SECONDS
+) -> float:
+    """Return how many times longer the caller's commits take with an enqueue in each."""
+    arguments = (place.database_url, str(connections), str(seconds))
+    printed = ground.ask(find("floor"), place, ("-m", "bench.caller_commits", *arguments))
+    without, with_one = map(float, printed.split())
+    return without / with_one
 
 
 def _enqueue(ground: Ground, place: Place, way: str, jobs: int) -> tuple[int, float, float]:

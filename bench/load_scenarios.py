@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import files
 from bench.drain import drain
-from bench.enqueue import enqueue, outbox_to_commit
+from bench.enqueue import caller_commit_ratio, enqueue, outbox_to_commit
 from bench.flights import write_file
 from bench.ground import Ground, RunFailed
 from bench.messages import WARM_UP
@@ -41,6 +41,7 @@ class Loads:
             "file_memory": self._memory,
             "rows": self._rows,
             "enqueue": self._enqueue,
+            "enqueue_commit": self._enqueue_commit,
         }
         runs[scenario](names)
 
@@ -91,6 +92,14 @@ class Loads:
                     self._add("outbox_to_commit_per_s", WORKER, rate)
                 else:
                     self._add("enqueue_per_s", way, enqueue(self.ground, place, way, jobs))
+
+    def _enqueue_commit(self, connections: Sequence[str]) -> None:
+        for number in self._interleaved("enqueue_commit", connections, self.plan.load_runs):
+            with self._failing_loudly("enqueue_commit", number):
+                place = self.ground.servers.fresh()
+                ratio = caller_commit_ratio(self.ground, place, int(number))
+                self.results.add("caller_commit_ratio", number, ratio)
+                say(f"caller_commit_ratio {number}: {ratio:.2f}")
 
     def _load(self, name: str, path: Path) -> files.Loaded:
         place = self.ground.servers.fresh()

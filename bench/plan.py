@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 #: Of single jobs, by subjects; then of loads, by what is compared in each.
 JOB_SCENARIOS = ("drain", "latency", "half", "far", "backlog", "ledger")
-LOAD_SCENARIOS = ("files", "bad_files", "file_memory", "rows", "enqueue")
+LOAD_SCENARIOS = ("files", "bad_files", "file_memory", "rows", "enqueue", "enqueue_commit")
 SCENARIOS = (*JOB_SCENARIOS, *LOAD_SCENARIOS)
 #: Backlogs and ledgers take long to make.
 GROWTH_RUNS = 3
@@ -63,6 +63,7 @@ FULL = Plan(
             *("floor", "send_task", "kombu_batch", "one", "many", "async_many", "outbox"),
             "outbox_to_commit",
         ),
+        "enqueue_commit": ("1", "8", "32"),
     },
 )
 QUICK = Plan(

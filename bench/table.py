@@ -15,7 +15,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     for key, by_subject in results.items():
         if key.endswith("_per_s"):
             yield from _rates(key, by_subject)
-        elif key.endswith((".p50", ".p99", "_mb")):
+        elif key.endswith((".p50", ".p99", "_mb", "_ratio")):
             yield from _plain(key, by_subject)
     yield from _costs(results["cost_per_1000_jobs"])
     yield from (f"FAILED {name} in {words}" for name, words in results["failed"].items())

@@ -15,6 +15,7 @@ from redis import Redis
 
 from celeriac import (
     AsyncClient,
+    AsyncGroup,
     AsyncOutbox,
     AsyncTicket,
     BadPayload,
@@ -22,6 +23,7 @@ from celeriac import (
     BulkUnfinished,
     Cancellation,
     Client,
+    Group,
     JobFailed,
     NotTracked,
     Outbox,
@@ -65,7 +67,8 @@ def store(redis: Redis, job_id: str, status: str = "SUCCESS", result: Any = None
 
 
 @pytest.mark.parametrize(
-    ("kind", "other"), [(Client, AsyncClient), (Ticket, AsyncTicket), (Outbox, AsyncOutbox)]
+    ("kind", "other"),
+    [(Client, AsyncClient), (Ticket, AsyncTicket), (Outbox, AsyncOutbox), (Group, AsyncGroup)],
 )
 def test_both_kinds_have_the_same_methods(kind: type, other: type) -> None:
     """What one takes the other takes, under the same names and defaults."""

@@ -126,6 +126,19 @@ def test_a_suspect_is_left_to_the_workers(client: Client, redis: Redis) -> None:
     assert State.QUEUED is ticket.state()
 
 
+def test_a_job_of_the_outbox_is_left_to_the_workers(client: Client, redis: Redis) -> None:
+    """Taken from Redis alone it would come again: it stays, and the wish is noted."""
+    ticket = client.ingest("flights", ROW)
+    raw = json.loads(redis.lpop(QUEUE) or "")
+    raw["headers"]["relayed"] = True
+    redis.lpush(QUEUE, json.dumps(raw))
+
+    found = client.cancel(ticket.id)
+
+    assert (Cancellation.UNKNOWN, 1) == (found, redis.llen(QUEUE))
+    assert redis.zscore(CANCELLED_KEY, ticket.id) is not None
+
+
 def test_the_look_into_a_queue_is_bounded(client: Client, redis: Redis) -> None:
     """Somebody's job deep in a long queue is not searched for, but noted."""
     rows = ({"n": n} for n in range(1_500))

@@ -1,5 +1,6 @@
 """The client stands alone: what it imports, what its wheel holds."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -9,7 +10,7 @@ import celeriac
 from tests.workers import ROOT
 
 SOURCE = ROOT / "client" / "src"
-STRANGERS = {"celery", "kombu", "psycopg2", "config", "tasks", "worker", "postgres"}
+STRANGERS = {"celery", "django", "kombu", "psycopg2", "config", "tasks", "worker", "postgres"}
 BUILD_SECONDS = 120
 
 ALONE = """
@@ -71,9 +72,11 @@ def test_the_wheel_holds_the_client_alone(tmp_path: Path) -> None:
         names = archive.namelist()
         metadata = archive.read("celeriac-0.1.0.dist-info/METADATA").decode()
     sources = {
-        f"celeriac/{path.name}" for path in (SOURCE / "celeriac").iterdir() if path.is_file()
+        path.relative_to(SOURCE).as_posix()
+        for path in (SOURCE / "celeriac").rglob("*.*")
+        if "__pycache__" not in path.parts and path.is_file()
     }
     assert "celeriac/py.typed" in sources
     assert sources == {name for name in names if ".dist-info/" not in name}
-    assert 1 == metadata.count("Requires-Dist:")
-    assert "Requires-Dist: redis" in metadata
+    needed = re.findall(r"^Requires-Dist: (\w+)[^;\n]*(.*)$", metadata, re.MULTILINE)
+    assert [("redis", ""), ("django", "; extra == 'django'")] == needed

@@ -291,10 +291,11 @@ def test_restart_without_loss_repeats_nothing(env: dict[str, str], redis: Redis)
 # A relay that dies, or seems to
 
 
+@pytest.mark.parametrize("seen", ["1 minute ago", "1 hour"])
 def test_claim_without_push_is_pushed_by_another(
-    env: dict[str, str], relay: Relay, redis: Redis
+    env: dict[str, str], relay: Relay, redis: Redis, seen: str
 ) -> None:
-    """Jobs of a relay that died between its claim and its push are due again, once it is silent."""
+    """What a relay that died had claimed and not pushed is due again, whatever the clock did."""
     relay.turn()
     enqueue(env, 8)
     claim_due(str(relay._epoch), None, 100, 1_000_000, relay.pool)
@@ -302,7 +303,7 @@ def test_claim_without_push_is_pushed_by_another(
     with relay_on(env) as other:
         turns_once = other.turn()
         assert (0, 8) == outbox(env), turns_once
-        sql(env, "UPDATE celeriac.relay_epoch SET seen_at = now() - interval '1 minute'")
+        sql(env, "UPDATE celeriac.relay_epoch SET seen_at = now() + %s::interval", (seen,))
         check_now(other)
 
     assert 8 == assert_each_once(env, redis)
@@ -343,18 +344,69 @@ def test_lost_answer_is_asked_for_again(env: dict[str, str], relay: Relay, redis
     assert 4 == assert_each_once(env, redis)
 
 
-def test_queue_that_is_no_list_stops_nothing_halfway(
+def test_number_that_postgres_gives_again_is_not_taken_for_pushed(
     env: dict[str, str], relay: Relay, redis: Redis
 ) -> None:
-    """A push that Redis refuses has pushed nothing, to none of its queues."""
+    """A standby that never heard of the last claim counts it anew: its jobs go all the same."""
+    enqueue(env, 3)
+    turns(relay)
+    sql(env, "UPDATE celeriac.relay_epoch SET claimed = claimed - 1")
+    sql(env, "DELETE FROM celeriac.outbox")
+    redis.delete(QUEUE)
+    enqueue(env, 4)
+
+    relay._check_at = relay.clock() + 60
+    relay.turn()
+    check_now(relay)
+
+    assert 4 == assert_each_once(env, redis)
+
+
+@pytest.mark.parametrize("priority", ["5", "high", [1], {}, 1e300, -3])
+def test_odd_priority_of_a_parked_message_stops_nothing(
+    env: dict[str, str], relay: Relay, redis: Redis, priority: Any
+) -> None:
+    """Stock producers may send anything as a priority; the jobs behind it go all the same."""
+    options = json.dumps({"headers": {}, "properties": {"priority": priority}})
+    sql(
+        env,
+        "INSERT INTO celeriac.outbox (id, task, body, run_at, options)"
+        " VALUES ('odd', 'celeriac.ingest', '[[], {}, {}]', now(), %s)",
+        (options,),
+    )
+    enqueue(env, 2)
+
+    turns(relay)
+
+    assert 3 == sum(queued(env, key.decode()) for key in redis.keys("celeriac.ingest*"))
+
+
+def test_a_task_called_like_another_key_holds_up_nobody(
+    env: dict[str, str], relay: Relay, redis: Redis
+) -> None:
+    """Its jobs go to the ingest workers, who bury what nobody carries out; the key stays."""
     redis.set("own.task", "no list")
     enqueue(env, 2)
     sql(env, "SELECT celeriac.enqueue('own.task', '{}')")
 
-    with pytest.raises(ResponseError, match=r"own\.task must be a list, is a string"):
+    turns(relay)
+
+    assert 3 == queued(env)
+    assert b"no list" == redis.get("own.task")
+
+
+def test_a_push_that_redis_refuses_has_pushed_nothing(
+    env: dict[str, str], relay: Relay, redis: Redis
+) -> None:
+    """None of its queues gets a job; once Redis takes it, each gets its own."""
+    redis.set(QUEUE, "no list")
+    enqueue(env, 2)
+    sql(env, "SELECT celeriac.enqueue('own.task', '{}')")
+
+    with pytest.raises(ResponseError, match=r"celeriac\.ingest must be a list, is a string"):
         relay.turn()
-    assert 0 == queued(env)
-    redis.delete("own.task")
+    assert 0 == queued(env, "own.task")
+    redis.delete(QUEUE)
     turns(relay)
 
     assert (2, 1) == (queued(env), queued(env, "own.task"))

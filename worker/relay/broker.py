@@ -25,6 +25,7 @@ class Broker:
             options["broker_url"], transport_options=options["broker_transport_options"]
         )
         self._channel: Any = None
+        self._lists: dict[tuple[str, int], str] = {}
         self._memory: Memory | None = None
 
     @property
@@ -38,7 +39,11 @@ class Broker:
 
     def list_of(self, queue: str, priority: int) -> str:
         """Name the list of a queue and priority, without the deployment's prefix."""
-        return str(self._opened()._q_for_pri(queue, priority))  # noqa: SLF001 - where kombu puts it
+        found = self._lists.get((queue, priority))
+        if found is None:
+            found = str(self._opened()._q_for_pri(queue, priority))  # noqa: SLF001 - where kombu puts it
+            self._lists[queue, priority] = found
+        return found
 
     def _opened(self) -> Any:
         if self._channel is None:

@@ -11,12 +11,16 @@ from importlib.resources import files
 
 from redis import Redis
 
+from celeriac.contract import INGEST, QUEUES
+
 _PUSH = (files("worker.relay") / "push.lua").read_text(encoding="utf-8")
 _CLOSE = (files("worker.relay") / "close.lua").read_text(encoding="utf-8")
 
 #: A new epoch that comes to no push leaves nothing behind.
 _UNUSED_SECONDS = 24 * 3600
 _CLOSED = " closed"
+#: Its workers bury a task that nobody carries out, with words.
+_FALLBACK = QUEUES[INGEST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +42,20 @@ class Memory:
         """Begin an epoch: its next push is the first."""
         self._redis.set(self._key(epoch), "0", ex=_UNUSED_SECONDS)
 
-    def push(self, epoch: str, number: int, messages: Mapping[str, Sequence[bytes]]) -> bool:
+    def push(
+        self,
+        epoch: str,
+        number: int,
+        messages: Mapping[str, Sequence[bytes]],
+        *,
+        again: bool = False,
+    ) -> bool:
         """Push messages, by queue list, once; False if Redis knows the epoch otherwise.
 
-        Safe to repeat after an error: nobody knows then whether they arrived.
+        Safe to repeat with ``again`` after an error: nobody knows then whether they arrived.
         """
-        keys = [self._key(epoch), *(self._prefix + queue for queue in messages)]
-        values: list[bytes | int] = [number]
+        keys = [self._key(epoch), *(self._prefix + queue for queue in (_FALLBACK, *messages))]
+        values: list[bytes | int] = [number, int(again)]
         for queued in messages.values():
             values += [len(queued), *queued]
         return bool(self._redis.eval(_PUSH, len(keys), *keys, *values))

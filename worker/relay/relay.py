@@ -75,7 +75,7 @@ class Relay:
     def turn(self) -> float:
         """Do what there is to do now; return how long to wait before the next turn."""
         if self._unsure is not None:
-            self._push(self._unsure)
+            self._push(self._unsure, again=True)
         now = self.clock()
         if now >= self._check_at:
             self._check()
@@ -103,15 +103,15 @@ class Relay:
             messages[self.broker.list_of(queue, priority)].append(message)
         return _Push(claim.push, messages, len(claim.jobs))
 
-    def _push(self, push: _Push) -> None:
+    def _push(self, push: _Push, *, again: bool = False) -> None:
         if self._epoch is None:
             self._unsure = None
             return
         self._unsure = push
-        is_known = self.broker.memory.push(self._epoch, push.number, push.messages)
+        is_known = self.broker.memory.push(self._epoch, push.number, push.messages, again=again)
         self._unsure = None
         if not is_known:
-            # Redis went back, or somebody took us for dead: the check finds out, at once.
+            # Redis or PostgreSQL went back, or somebody took us for dead: the check finds out.
             self._epoch, self._check_at = None, 0.0
 
     def _check(self) -> None:
@@ -150,7 +150,7 @@ class Relay:
         """Close what is ours, so that nobody has to wait whether we come back."""
         try:
             if self._unsure is not None:
-                self._push(self._unsure)
+                self._push(self._unsure, again=True)
             if self._epoch is not None:
                 self._close(self._epoch)
         except (PostgresError, *BROKER_ERRORS) as error:

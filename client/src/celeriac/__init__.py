@@ -27,17 +27,20 @@ if TYPE_CHECKING:
     from celeriac.bulk import Summary
     from celeriac.cancel import Cancellation
     from celeriac.client import Client
+    from celeriac.group import AsyncGroup, Group
     from celeriac.in_transaction import AsyncOutbox, Outbox, outbox
     from celeriac.queues import Depth
     from celeriac.ticket import AsyncTicket, Ticket
 
 _PLACES = {
     "AsyncClient": "celeriac.async_client",
+    "AsyncGroup": "celeriac.group",
     "AsyncOutbox": "celeriac.in_transaction",
     "AsyncTicket": "celeriac.ticket",
     "Cancellation": "celeriac.cancel",
     "Client": "celeriac.client",
     "Depth": "celeriac.queues",
+    "Group": "celeriac.group",
     "Outbox": "celeriac.in_transaction",
     "Summary": "celeriac.bulk",
     "Ticket": "celeriac.ticket",
@@ -46,6 +49,7 @@ _PLACES = {
 
 __all__ = [
     "AsyncClient",
+    "AsyncGroup",
     "AsyncOutbox",
     "AsyncTicket",
     "BadPayload",
@@ -56,6 +60,7 @@ __all__ = [
     "CeleriacError",
     "Client",
     "Depth",
+    "Group",
     "JobCancelled",
     "JobFailed",
     "NotTracked",

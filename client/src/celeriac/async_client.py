@@ -8,7 +8,9 @@ from celeriac.awaiting import Edge
 from celeriac.bulk import Summary
 from celeriac.cancel import Cancellation
 from celeriac.contract import INGEST, QUEUES
+from celeriac.group import AsyncGroup
 from celeriac.jobs import Job, file_job, ingest_job, report_job
+from celeriac.members import Members
 from celeriac.options import Options
 from celeriac.payload import check_id
 from celeriac.producer import Producer
@@ -92,6 +94,10 @@ class AsyncClient:
         made = report_job(name, params, format, fresh_for)
         return await self._enqueue(made, Options(**options))
 
+    def group(self, **options: "Unpack[Given]") -> AsyncGroup[AsyncTicket]:
+        """Begin a group: jobs that are sent together, and one that follows when all committed."""
+        return AsyncGroup(Members(Options(**options)), self._gather, self._send_group)
+
     def ticket(self, id: str) -> AsyncTicket:  # noqa: A002 - its name everywhere
         """Return the ticket of a job enqueued before, by anyone."""
         return AsyncTicket(check_id(id), self._producer, self._edge)
@@ -118,6 +124,14 @@ class AsyncClient:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    async def _gather(self, plan: Plan[str]) -> str:
+        return await self._edge.run(plan, is_bounded=False)
+
+    async def _send_group(self, members: Members, then: Plan[Job]) -> AsyncTicket:
+        plan = self._producer.send_group(members, then)
+        id_ = await self._edge.run(plan, members.options.deadline, is_bounded=False)
+        return AsyncTicket(id_, self._producer, self._edge)
 
     async def _enqueue(self, made: Plan[Job], options: Options) -> AsyncTicket:
         sent = await self._edge.run(self._producer.send(made, options), options.deadline)

@@ -76,8 +76,7 @@ class _Server:
             with deadline(seconds):
                 connection = self._ready_connection()
                 is_sent = True
-                connection.send_packed_command([pack(step.command)], check_health=False)
-                answer = connection.read_response()
+                answer = _exchange(connection, pack(step.command))
         except ResponseError as error:
             if connection is not None:
                 self._give_back(connection)
@@ -194,8 +193,24 @@ class _Run:
             raise unavailable(server, tried, self._seconds, error, is_sent=False) from error
 
 
+def _exchange(connection: Any, packed: bytes) -> Any:
+    # Past redis-py: most commands push, and what they get is a number.
+    connection.timed.sendall(packed)
+    answer = connection.timed.read_integer()
+    if answer is not None:
+        return answer
+    answer = connection.read_response()
+    if connection.can_read(timeout=0):
+        # Nobody asked for it, and it would be taken for the next answer.
+        connection.disconnect()
+    return answer
+
+
 def _is_ready(connection: Any) -> bool:
     """Tell whether an idle connection is still open and has nothing unread."""
+    is_quiet = connection.timed.is_quiet()
+    if is_quiet is not None:
+        return bool(is_quiet)
     try:
         return not connection.can_read(timeout=0)
     except (RedisError, OSError):

@@ -2,7 +2,8 @@
 -- near one of the ends.
 --
 -- A message whose process died while it was with a child stays: it may have committed, and only
--- a worker can ask.
+-- a worker can ask. So does one that came by the outbox: it would come again, until a worker has
+-- written its end into PostgreSQL.
 --
 -- KEYS: cancelled, suspects, then the lists to look into.
 -- ARGV: id, milliseconds for which the note is kept, most messages and bytes to look at, the
@@ -33,8 +34,11 @@ local function take(list, raw, from)
     if redis.call('HEXISTS', suspects, redis.sha1hex(raw)) == 1 then
         return {0, 0}
     end
-    redis.call('LREM', list, from, raw)
     local is_json, message = pcall(cjson.decode, raw)
+    if is_json and message.headers.relayed == true then
+        return {0, 0}
+    end
+    redis.call('LREM', list, from, raw)
     local wants_result = is_json and message.headers.ignore_result ~= true
     return {1, wants_result and 1 or 0}
 end

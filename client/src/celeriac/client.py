@@ -8,7 +8,9 @@ from celeriac.blocking import Edge
 from celeriac.bulk import Summary
 from celeriac.cancel import Cancellation
 from celeriac.contract import INGEST, QUEUES
+from celeriac.group import Group
 from celeriac.jobs import Job, file_job, ingest_job, report_job
+from celeriac.members import Members
 from celeriac.options import Options
 from celeriac.payload import check_id
 from celeriac.producer import Producer, Sent
@@ -118,6 +120,16 @@ class Client:
         made = report_job(name, params, format, fresh_for)
         return self._enqueue(made, Options(**options))
 
+    def group(self, **options: "Unpack[Given]") -> Group[Ticket]:
+        """Begin a group: jobs that are sent together, and one that follows when all committed.
+
+        The options are those of all its jobs, but ``id``, which is the
+        group's: its jobs are ``id:1``, ``id:2`` …, and what follows is
+        ``id:then``. Jobs write results only with ``track=True``, what
+        follows does. ``deadline`` bounds each push.
+        """
+        return Group(Members(Options(**options)), self._gather, self._send_group)
+
     def ticket(self, id: str) -> Ticket:  # noqa: A002 - its name everywhere
         """Return the ticket of a job enqueued before, by anyone."""
         return Ticket(check_id(id), self._producer, self._edge)
@@ -149,6 +161,14 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _gather(self, plan: Plan[str]) -> str:
+        return self._edge.run(plan, is_bounded=False)
+
+    def _send_group(self, members: Members, then: Plan[Job]) -> Ticket:
+        plan = self._producer.send_group(members, then)
+        id_ = self._edge.run(plan, members.options.deadline, is_bounded=False)
+        return Ticket(id_, self._producer, self._edge)
 
     def _enqueue(self, made: Plan[Job], options: Options) -> Ticket:
         sent: Sent = self._edge.run(self._producer.send(made, options), options.deadline)

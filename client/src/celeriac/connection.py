@@ -6,13 +6,13 @@ deadline, and every connect, send and receive of its thread is cut to what is
 left. Only the resolver of host names cannot be bounded from here.
 """
 
+import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
-from math import inf, isinf
+from math import inf
+from ssl import SSLSocket
 from typing import Any, Final
 
 from redis.backoff import NoBackoff
@@ -23,6 +23,8 @@ from celeriac.urls import Address
 
 #: A deadline that has passed still lets a socket call start, and fail as a timeout.
 LEAST_SECONDS: Final = 0.001
+#: Far more than a number takes.
+_ANSWER_BYTES: Final = 4096
 TRUE_WORDS: Final = frozenset({"1", "true", "yes"})
 
 #: redis-py would tell its version to each connection, and read it from disk each time anew:
@@ -36,45 +38,77 @@ _NAMELESS: Final[dict[str, Any]] = (
 _call = threading.local()
 
 
-@contextmanager
-def deadline(seconds: float) -> Iterator[None]:
+class deadline:  # noqa: N801 - reads as a statement; a generator's frame would cost every call
     """Bound what this thread does with Redis inside the block; a nearer outer bound holds."""
-    outer: float = getattr(_call, "ends", inf)
-    _call.ends = min(outer, time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _call.ends = outer
+
+    __slots__ = ("_outer", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._outer: float = getattr(_call, "ends", inf)
+        _call.ends = min(self._outer, time.monotonic() + self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        _call.ends = self._outer
 
 
 def cut_to_deadline(seconds: float | None) -> float | None:
     """Shorten a socket's timeout to what is left of the call; 0 stays "do not wait"."""
-    left: float = getattr(_call, "ends", inf) - time.monotonic()
-    if seconds == 0 or isinf(left):
+    ends: float = getattr(_call, "ends", inf)
+    if seconds == 0 or ends == inf:
         return seconds
+    left = ends - time.monotonic()
     return max(LEAST_SECONDS, left if seconds is None else min(seconds, left))
 
 
-class _TimedSocket:
-    """A socket that cuts its own timeout before each wait."""
+class TimedSocket:
+    """A socket that cuts its own timeout before each wait, and reads short answers itself."""
 
     def __init__(self, wrapped: socket.socket) -> None:
         self._wrapped = wrapped
         self._seconds = wrapped.gettimeout()
+        #: Received, but not for us: the next to be read.
+        self._unread = b""
+        self._poll = _poll_of(wrapped)
 
     def settimeout(self, seconds: float | None) -> None:
+        """Wait so long at most, also where the call would have more left."""
         self._seconds = seconds
         self._wrapped.settimeout(seconds)
 
-    def recv(self, *arguments: Any) -> bytes:
-        self._wrapped.settimeout(cut_to_deadline(self._seconds))
-        return self._wrapped.recv(*arguments)
+    def read_integer(self) -> int | None:
+        """Read an answer that is one number and nothing else; leave any other, unread."""
+        answer = self.recv(_ANSWER_BYTES)
+        if answer[:1] == b":" and answer[-2:] == b"\r\n" and answer[1:-2].isdigit():
+            return int(answer[1:-2])
+        self._unread = answer
+        return None
 
-    def recv_into(self, *arguments: Any) -> int:
+    def is_quiet(self) -> bool | None:
+        """Tell whether it is open with nothing to be read; None if only reading would tell."""
+        return None if self._poll is None else not self._unread and not self._poll.poll(0)
+
+    def recv(self, size: int, *flags: int) -> bytes:
+        """Receive as a socket does, what was left unread first."""
+        if self._unread:
+            found, self._unread = self._unread[:size], self._unread[size:]
+            return found
         self._wrapped.settimeout(cut_to_deadline(self._seconds))
-        return self._wrapped.recv_into(*arguments)
+        return self._wrapped.recv(size, *flags)
+
+    def recv_into(self, buffer: Any, *arguments: int) -> int:
+        """Do the same into a buffer."""
+        if self._unread:
+            found = self.recv(len(memoryview(buffer).cast("B")))
+            memoryview(buffer).cast("B")[: len(found)] = found
+            return len(found)
+        self._wrapped.settimeout(cut_to_deadline(self._seconds))
+        return self._wrapped.recv_into(buffer, *arguments)
 
     def sendall(self, *arguments: Any) -> None:
+        """Send as a socket does."""
         self._wrapped.settimeout(cut_to_deadline(self._seconds))
         self._wrapped.sendall(*arguments)
 
@@ -82,9 +116,20 @@ class _TimedSocket:
         return getattr(self._wrapped, name)
 
 
+def _poll_of(wrapped: socket.socket) -> Any:
+    # What TLS sends for itself makes a socket readable with nothing there for us to read.
+    if isinstance(wrapped, SSLSocket) or not hasattr(select, "poll"):
+        return None
+    poll = select.poll()
+    poll.register(wrapped, select.POLLIN)
+    return poll
+
+
 class _Timed:
     """What the three kinds of connection share; stands before redis-py's class."""
 
+    #: The socket of the connection, once it was made.
+    timed: TimedSocket
     _connect_seconds: float | None = None
 
     # A property, because redis-py reads it anew for each address of a host.
@@ -97,7 +142,8 @@ class _Timed:
         self._connect_seconds = seconds
 
     def _connect(self) -> Any:
-        return _TimedSocket(super()._connect())  # type: ignore[misc]  # redis-py's class follows
+        self.timed = TimedSocket(super()._connect())  # type: ignore[misc]  # redis-py's class follows
+        return self.timed
 
 
 class _TimedTcp(_Timed, Connection):

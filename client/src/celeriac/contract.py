@@ -34,6 +34,16 @@ MAX_ROWS = 10_000
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_ID_CHARACTERS = 200
 
+#: Beside Celery's own in the third part of a message's body: the group that the job belongs to,
+#: ``{"id", "size", "then": {"task", "kwargs", "id"}}``. Every job of a group says the same. When
+#: ``size`` of them have committed, ``then`` is enqueued, once; its id is by default the group's
+#: and this suffix.
+GROUP = "celeriac_group"
+THEN_SUFFIX = ":then"
+MAX_GROUP_JOBS = 100_000
+#: Of the continuation's arguments as JSON: every job of the group carries them.
+MAX_THEN_BYTES = 8192
+
 #: Redis key, in the broker's database, under which workers publish what they
 #: serve: a JSON object ``{"targets": [...], "reports": [...], "result_db": n}``.
 #: ``result_db`` is null when results live on another server.

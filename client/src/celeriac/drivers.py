@@ -6,6 +6,7 @@ Nothing is committed and nothing rolled back.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any, Final
@@ -21,13 +22,18 @@ _PLACE: Final = re.compile(r":(\w+)")
 
 def driver_of(connection: Any) -> str:
     """Name the package that a connection comes from, or raise :class:`BadSetting`."""
-    roots = [kind.__module__.partition(".")[0] for kind in type(connection).__mro__]
+    return _driver_of_kind(type(connection))  # type: ignore[arg-type]  # every class has a hash
+
+
+@lru_cache
+def _driver_of_kind(kind: type) -> str:
+    roots = [one.__module__.partition(".")[0] for one in kind.__mro__]
     for root in roots:
         if root in KNOWN:
             return root
     raise BadSetting(
         f"outbox() takes a connection of {', '.join(KNOWN)}, got one of"
-        f" {type(connection).__module__}.{type(connection).__qualname__}"
+        f" {kind.__module__}.{kind.__qualname__}"
     )
 
 
@@ -66,5 +72,6 @@ def _text(statement: str) -> Any:
     return import_module("sqlalchemy").text(statement)
 
 
+@lru_cache
 def _with_percent(statement: str) -> str:
     return _PLACE.sub(r"%(\1)s", statement)

@@ -11,6 +11,7 @@ from celeriac.cut import Cut
 from celeriac.errors import BadPayload
 from celeriac.jobs import Job
 from celeriac.jsonb import jsonb_text
+from celeriac.members import Members
 from celeriac.message import new_id, write_body
 from celeriac.options import Options, moment
 from celeriac.payload import check_body
@@ -38,7 +39,7 @@ _BYTES_A_STATEMENT: Final = 1024 * 1024
 
 def enqueue(made: Plan[Job], given: Mapping[str, Any]) -> Writing[str]:
     """Write one job; return its id."""
-    options = _checked(given)
+    options = checked_options(given)
     job = yield from made
     job_id = options.id or new_id()
     kwargs = _kwargs(job)
@@ -51,7 +52,7 @@ def enqueue_many(
     target: str, source: Any, columns: Any, rows_per_job: int, given: Mapping[str, Any]
 ) -> Writing[Summary]:
     """Write the rows of a source as jobs, many in a statement."""
-    options = _checked(given)
+    options = checked_options(given)
     track = options.track is True
     shared = _shared(INGEST, options, track=track)
     cut, summary, waiting = Cut(target, columns, rows_per_job), Summary(), _Waiting()
@@ -69,6 +70,32 @@ def enqueue_many(
         yield waiting.statement(shared)
         waiting.counted(summary, keeps_ids=track)
     return summary
+
+
+def enqueue_group(members: Members, then: Plan[Job]) -> Writing[str]:
+    """Write the jobs of a group, many in a statement; return the id of what follows them."""
+    following = yield from then
+    group = json.loads(jsonb_text(members.close(following)))
+    for task, jobs in members.by_task().items():
+        shared = _shared(task, members.options, track=members.track, group=group)
+        waiting = _Waiting()
+        for job_id, job in jobs.items():
+            waiting.add(job, job_id)
+            if waiting.is_due():
+                yield waiting.statement(shared)
+                waiting = _Waiting()
+                yield Pause(0)
+        if waiting.jobs:
+            yield waiting.statement(shared)
+    return members.following
+
+
+def checked_options(given: Mapping[str, Any]) -> Options:
+    """Return the options of a call that goes to the outbox; refuse those of a broker."""
+    for name in ("deadline", "max_depth", "when_full"):
+        if name in given:
+            raise BadPayload(f"{name} is for a broker, the outbox has none, leave it out")
+    return Options(**given)
 
 
 class _Waiting:
@@ -109,20 +136,17 @@ def _id(names_ids: bool, start: str | None, summary: Summary, waiting: _Waiting)
     return numbered_id(start, number) if names_ids else None
 
 
-def _checked(given: Mapping[str, Any]) -> Options:
-    for name in ("deadline", "max_depth", "when_full"):
-        if name in given:
-            raise BadPayload(f"{name} is for a broker, the outbox has none, leave it out")
-    return Options(**given)
-
-
 def _kwargs(job: Job) -> str:
     check_body(write_body(job.arguments))
     return jsonb_text(job.arguments)
 
 
-def _shared(task: str, options: Options, *, track: bool) -> dict[str, str | None]:
+def _shared(
+    task: str, options: Options, *, track: bool, group: Mapping[str, Any] | None = None
+) -> dict[str, str | None]:
     chosen: dict[str, Any] = {"track": track}
+    if group is not None:
+        chosen["group"] = group
     if options.priority:
         chosen["priority"] = options.priority
     if options.expires is not None:

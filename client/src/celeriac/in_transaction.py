@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from celeriac.bulk import Summary
 from celeriac.drivers import execute, execute_async, is_asynchronous
-from celeriac.entries import Statement, enqueue, enqueue_many
-from celeriac.jobs import file_job, ingest_job, report_job
+from celeriac.entries import Statement, checked_options, enqueue, enqueue_group, enqueue_many
+from celeriac.group import AsyncGroup, Group
+from celeriac.jobs import Job, file_job, ingest_job, report_job
+from celeriac.members import Members
+from celeriac.steps import Plan
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -89,6 +92,13 @@ class Outbox:
         """Enqueue a report; return the job's id."""
         return self._run(enqueue(report_job(name, params, format, fresh_for), options))
 
+    def group(self, **options: "Unpack[Given]") -> Group[str]:
+        """Begin a group: jobs with one that follows them; its methods ``then_…`` return its id."""
+        return Group(Members(checked_options(options)), self._run, self._send_group)
+
+    def _send_group(self, members: Members, then: Plan[Job]) -> str:
+        return self._run(enqueue_group(members, then))
+
     def _run(self, writing: "Writing[Answer]") -> Answer:
         try:
             while True:
@@ -151,6 +161,13 @@ class AsyncOutbox:
     ) -> str:
         """Enqueue a report; return the job's id."""
         return await self._run(enqueue(report_job(name, params, format, fresh_for), options))
+
+    def group(self, **options: "Unpack[Given]") -> AsyncGroup[str]:
+        """Begin a group: jobs with one that follows them; its methods ``then_…`` return its id."""
+        return AsyncGroup(Members(checked_options(options)), self._run, self._send_group)
+
+    async def _send_group(self, members: Members, then: Plan[Job]) -> str:
+        return await self._run(enqueue_group(members, then))
 
     async def _run(self, writing: "Writing[Answer]") -> Answer:
         try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Final
 
-from celeriac.contract import ENQUEUED_AT
+from celeriac.contract import ENQUEUED_AT, GROUP
 
 #: What Celery's canvas would hang on a task; we send plain jobs.
 _EMBED: Final = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
@@ -99,9 +99,14 @@ def now_text() -> str:
     return datetime.now(timezone.utc).isoformat()
 
 
-def write_body(arguments: str) -> str:
-    """Put keyword arguments, already JSON, into a body without positional ones."""
-    return f"[[], {arguments}, {_EMBED}]"
+def write_body(arguments: str, group: str | None = None) -> str:
+    """Put keyword arguments, already JSON, into a body without positional ones.
+
+    ``group`` is what the message says of the job's group, as JSON.
+    """
+    if group is None:
+        return f"[[], {arguments}, {_EMBED}]"
+    return f'[[], {arguments}, {_EMBED[:-1]}, "{GROUP}": {group}}}]'
 
 
 def write_message(message: Message) -> bytes:

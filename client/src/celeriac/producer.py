@@ -20,6 +20,7 @@ from celeriac.errors import (
     WaitTimeout,
 )
 from celeriac.jobs import Job
+from celeriac.members import Members, Sending
 from celeriac.message import Form, Message, new_id, now_text, write_body
 from celeriac.options import Options, moment
 from celeriac.payload import check_body, check_id, check_name
@@ -90,6 +91,22 @@ class Producer:
         yield from self._catalog.check_target(target)
         key = list_of(self.prefix, QUEUES[INGEST], options.priority)
         return (yield from bulk.send(source, self.broker, key, self._room(options)))
+
+    def send_group(self, members: Members, then: Plan[Job]) -> Plan[str]:
+        """Send the jobs of a group; return the id of what follows them."""
+        following = yield from then
+        sending = Sending(members, members.close(following))
+        used = [*members.jobs.values(), following]
+        for target in dict.fromkeys(name for job in used for name in job.targets):
+            yield from self._catalog.check_target(target)
+        for report in dict.fromkeys(name for job in used for name in job.reports):
+            yield from self._catalog.check_report(report)
+        options = members.options
+        for task, jobs in members.by_task().items():
+            form = self._form(task, options, track=members.track)
+            key = list_of(self.prefix, QUEUES[task], options.priority)
+            yield from sending.push(jobs, form, self.broker, key, self._room(options))
+        return members.following
 
     def depth(self, queue: str) -> Plan[Depth]:
         """Tell what waits in a queue."""

@@ -5,6 +5,7 @@ from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -57,6 +58,7 @@ def queue_lists(prefix: str, queue: str) -> list[str]:
     return [f"{prefix}{queue}{end}" for end in ends]
 
 
+@lru_cache
 def list_of(prefix: str, queue: str, priority: int) -> str:
     """Name the list in which jobs of a priority wait."""
     return queue_lists(prefix, queue)[bisect(PRIORITY_STEPS, priority) - 1]
