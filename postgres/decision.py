@@ -54,7 +54,7 @@ _CLOSED_CLASSES = frozenset({"42", "3F"})
 
 #: Codes of a closed class that a row's own content brings about.
 _CONTENT: Mapping[str, Decision] = MappingProxyType(
-    {"428C9": Decision.ROWS, "42804": Decision.HOLD, "42P10": Decision.HOLD}
+    {"428C9": Decision.ROWS, "CE004": Decision.HOLD}
 )
 
 #: Codes by which our own statements refuse what a job brought: its counts, its result.

@@ -13,8 +13,13 @@ from psycopg2.extras import Json
 
 from celeriac.contract import ACCOUNTS, State
 from postgres import Cursor
-from postgres.errors import Phase, refusals
+from postgres.errors import Phase, Refused, refusals
 from postgres.statements import statement
+
+#: Rows may vanish while we wait for them: a purge, or a claim that was withdrawn.
+_CLAIM_ROUNDS = 5
+
+SERIALIZATION_FAILURE = "40001"
 
 
 class Verdict(StrEnum):
@@ -57,11 +62,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer for one job; ``hold_reason`` is set while its target is held."""
+    """The answer for one job; the last two are set while a target of it is held."""
 
     verdict: Verdict
     hold_reason: str | None = None
     entry: Entry | None = None
+    held_target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +83,27 @@ class Correction:
 
 
 def claim(asks: Sequence[Ask], worker: str, cursor: Cursor) -> dict[str, Claim]:
-    """Claim jobs with distinct ids in one statement; waits for others' open claims.
+    """Claim jobs with distinct ids; waits for others' open claims. Every id has an answer.
 
     Raises :class:`Refused` of phase ``claim``.
     """
+    claims: dict[str, Claim] = {}
+    with refusals(Phase.CLAIM):
+        for _ in range(_CLAIM_ROUNDS):
+            claims |= _ask(asks, worker, cursor)
+            asks = [ask for ask in asks if ask.id not in claims]
+            if not asks:
+                return claims
+    # What we waited for was gone when we looked, again and again: as good as a collision.
+    raise Refused(
+        f"the ledger's row of {asks[0].id!r} came and went",
+        sqlstate=SERIALIZATION_FAILURE,
+        phase=Phase.CLAIM,
+    )
+
+
+def _ask(asks: Sequence[Ask], worker: str, cursor: Cursor) -> dict[str, Claim]:
+    """Claim once; an id whose row vanished in between is left out."""
     parameters: dict[str, Any] = {
         "ids": [ask.id for ask in asks],
         "tasks": [ask.task for ask in asks],
@@ -92,14 +115,21 @@ def claim(asks: Sequence[Ask], worker: str, cursor: Cursor) -> dict[str, Claim]:
         "errors": [ask.error for ask in asks],
         "worker": worker,
     }
-    with refusals(Phase.CLAIM):
-        cursor.execute(statement("claim_jobs"), parameters)
-        claims = {row[0]: _claim(row) for row in cursor.fetchall()}
-        unseen = [ask for ask in asks if claims[ask.id] is None]
-        if unseen:
-            # Committed by somebody else after our statement's snapshot was taken.
-            claims.update(_read(unseen, cursor))
+    cursor.execute(statement("claim_jobs"), parameters)
+    claims = {row[0]: _claim(row) for row in cursor.fetchall()}
+    unseen = [ask for ask in asks if _is_stale(claims[ask.id])]
+    if unseen:
+        claims = {id_: one for id_, one in claims.items() if not _is_stale(one)}
+        claims.update(_read(unseen, cursor))
     return {id_: answer for id_, answer in claims.items() if answer is not None}
+
+
+def _is_stale(answer: Claim | None) -> bool:
+    """Whether somebody else committed what matters after our statement's snapshot was taken.
+
+    A held job that could be taken over was not: it ended while we waited for its row.
+    """
+    return answer is None or (answer.entry is not None and answer.entry.state is State.HELD)
 
 
 def record(corrections: Sequence[Correction], cursor: Cursor) -> None:
@@ -134,9 +164,11 @@ def _read(asks: Sequence[Ask], cursor: Cursor) -> dict[str, Claim | None]:
 
 
 def _claim(row: tuple[Any, ...]) -> Claim | None:
-    _, is_new, hold_reason, state, same_digest, rows, *accounts, result, error = row
+    _, is_new, held_target, hold_reason, state, same_digest, rows, *accounts, result, error = row
     if is_new is not None:
-        return Claim(Verdict.CLAIMED if is_new else Verdict.TAKEN_OVER, hold_reason)
+        return Claim(
+            Verdict.CLAIMED if is_new else Verdict.TAKEN_OVER, hold_reason, None, held_target
+        )
     if state is None:
         return None
     if not same_digest:

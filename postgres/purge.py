@@ -3,7 +3,8 @@
 The ledger is what tells a job that comes again from a new one. So what is
 forgotten here bounds for how long that works: the dedupe horizon. Held and
 dead jobs, jobs under way and jobs of the outbox are never forgotten, nor are
-jobs of which a report's file or a quarantined row is left.
+jobs of which a report's file or a quarantined row is left, nor groups that wait
+for a job.
 """
 
 from dataclasses import dataclass
@@ -60,5 +61,6 @@ def purge(horizon: Horizon, first_page: int, cursor: Cursor) -> Purged:
         ((pages,),) = cursor.fetchall()
         cursor.execute(statement("purge_jobs"), parameters)
         jobs = cursor.rowcount
+        cursor.execute(statement("purge_groups"), parameters)
     beyond = first_page + _SLICE_PAGES
     return Purged(jobs, entries, beyond if beyond < pages or entries == _SLICE_ENTRIES else 0)

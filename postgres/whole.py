@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from celeriac.contract import SUBJECT_SEPARATOR
 from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.statements import Composition, statement
@@ -41,6 +42,8 @@ class NewJobs:
     subjects: Sequence[str]
     rows: Sequence[int]
     digests: Sequence[str]
+    #: Those of the ids that came by the outbox: they leave it in the same statement.
+    relayed: Sequence[str] = ()
 
 
 def commit_whole(jobs: NewJobs, writes: Sequence[Write], worker: str, pool: Lender) -> None:
@@ -61,7 +64,7 @@ def _statement(jobs: NewJobs, writes: Sequence[Write], worker: str, cursor: Curs
     return statement("commit_whole").format(
         claim=_bound(statement("claim_new_jobs"), _columns(jobs, worker), cursor),
         jobs=len(jobs.ids),
-        writes="".join(_written(names, writes, cursor)),
+        writes="".join(_written(names, writes, cursor)) + _removed(jobs.relayed, cursor),
         checks="".join(_checks(names, writes)),
     )
 
@@ -72,10 +75,21 @@ def _columns(jobs: NewJobs, worker: str) -> dict[str, str]:
         "worker": worker,
         "ids": text_array(jobs.ids),
         "subjects": text_array(jobs.subjects),
-        "distinct_subjects": text_array(set(jobs.subjects)),
+        "distinct_subjects": text_array(_targets(set(jobs.subjects))),
         "rows": f"{{{','.join(map(str, jobs.rows))}}}",
         "digests": f"{{{','.join(jobs.digests)}}}",
     }
+
+
+def _targets(subjects: set[str]) -> set[str]:
+    """Return what may be held: subjects, and their parts where a job is about several targets."""
+    parts = {
+        part
+        for one in subjects
+        if SUBJECT_SEPARATOR in one
+        for part in one.split(SUBJECT_SEPARATOR)
+    }
+    return subjects | parts
 
 
 def _written(names: Sequence[str], writes: Sequence[Write], cursor: Cursor) -> Iterable[str]:
@@ -83,6 +97,14 @@ def _written(names: Sequence[str], writes: Sequence[Write], cursor: Cursor) -> I
         text = write.statement
         text = text if isinstance(text, str) else text.text(cursor)
         yield f", {name} AS (\n{_bound(text, write.parameters, cursor)}\n)"
+
+
+def _removed(ids: Sequence[str], cursor: Cursor) -> str:
+    if not ids:
+        return ""
+    return (
+        f", relayed AS (\n{_bound(statement('remove_jobs'), {'ids': text_array(ids)}, cursor)}\n)"
+    )
 
 
 def _checks(names: Sequence[str], writes: Sequence[Write]) -> Iterable[str]:

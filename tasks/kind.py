@@ -52,6 +52,16 @@ class Counts:
     superseded: int = 0
     quarantined: int = 0
 
+    def plus(self, other: "Counts") -> "Counts":
+        """Return the accounts of both."""
+        return Counts(
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.ignored + other.ignored,
+            self.superseded + other.superseded,
+            self.quarantined + other.quarantined,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[Payload]):
@@ -68,7 +78,8 @@ class Outcome:
     ``state`` is COMMITTED, DEAD (with ``error``), HELD (``error`` says why the
     subject is closed) or QUEUED (``error`` says what it waits for; nothing of
     it was written and it runs again later). ``result`` is JSON; without one,
-    a committed job answers with its counts.
+    a committed job answers with its counts. ``closes`` names what is closed
+    for a job that is HELD or QUEUED, where that is not its subject.
     """
 
     job_id: str
@@ -76,6 +87,7 @@ class Outcome:
     counts: Counts = field(default_factory=Counts)
     result: Mapping[str, Any] | None = None
     error: str | None = None
+    closes: str | None = None
 
 
 #: Opens a transaction in which a kind may look at the database before its jobs are claimed.
@@ -100,6 +112,9 @@ class Tools:
     #: Opens a read-only snapshot: one transaction whose queries all see one instant.
     snapshot: Callable[[], AbstractContextManager[Cursor]]
     report_seconds: float
+    #: URLs below which file jobs may read, beside the inbox, and the most bytes of a file.
+    file_prefixes: Sequence[str] = ()
+    file_max_bytes: int = 1 << 40
 
 
 class Kind(ABC, Generic[Payload]):

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from postgres.lone_surrogates import mask
 from tasks.kind import BadPayload
 
 _KOMBU_MARK = '"__type__"'
@@ -28,6 +29,8 @@ class Canvas(msgspec.Struct):
     errbacks: Any = None
     chain: Any = None
     chord: Any = None
+    #: Ours, not Celery's: the group that the job belongs to, unread.
+    celeriac_group: msgspec.Raw = msgspec.Raw(b"")
 
     def names(self) -> list[str]:
         """Name the parts that were asked for, in Celery's words."""
@@ -53,6 +56,8 @@ class _NoCanvas(msgspec.Struct):
     errbacks: None = None
     chain: None = None
     chord: None = None
+    # Nor one of ours: a job of a group takes the careful path, which counts it.
+    celeriac_group: None = None
 
 
 def plain_body_type(names: Sequence[str]) -> type[Any]:
@@ -96,10 +101,11 @@ def read_body(body: bytes) -> Body:
 def plain_json(text: str) -> bytes:
     """Rewrite kombu's typed values and bare NaN as JSON that PostgreSQL reads alike.
 
-    Numbers keep their digits. Raises ValueError for what kombu would refuse.
+    Numbers keep their digits; lone surrogates are masked, for their row to
+    answer for them. Raises ValueError for what kombu would refuse.
     """
     value = json.loads(
-        text, object_hook=_plain, parse_float=_number, parse_int=_number, parse_constant=str
+        mask(text), object_hook=_plain, parse_float=_number, parse_int=_number, parse_constant=str
     )
     return msgspec.json.encode(value)
 

@@ -100,6 +100,9 @@ def _write_round(
         written += mine
         if closed is not None:
             rejected[job] = closed
+    if rejected:
+        # Of a job that dies nothing is kept, nor of its rows for other targets.
+        written = [_spared(one, rejected) for one in written]
     verdicts = judge(written, groups)
     if verdicts:
         raise _Learned(verdicts)
@@ -188,6 +191,11 @@ def _without(group: TargetRows, jobs: Collection[str]) -> TargetRows:
     if not jobs:
         return group
     return TargetRows(group.target, [row for row in group.rows if row.job_id not in jobs])
+
+
+def _spared(written: Written, jobs: Collection[str]) -> Written:
+    refused = [pair for pair in written.refused if pair[0].job_id not in jobs]
+    return Written(written.target, written.accounts, refused)
 
 
 def _only(group: TargetRows, job: str) -> TargetRows:

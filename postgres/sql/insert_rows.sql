@@ -1,3 +1,3 @@
 INSERT INTO {table} ({columns})
-SELECT {columns} FROM jsonb_to_recordset(%(rows)s::jsonb) AS row_in ({definitions})
+SELECT {columns} FROM jsonb_to_recordset({json_in}) AS row_in ({definitions})
 {in_order}

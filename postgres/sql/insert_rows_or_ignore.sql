@@ -1,7 +1,7 @@
 -- The first row of a key wins; later ones, here or in the table, are ignored.
 -- Keys are compared as their types compare them; NULL keys are nobody's equal.
 WITH numbered AS MATERIALIZED (
-    SELECT * FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS ({definitions}))
+    SELECT * FROM ROWS FROM (jsonb_to_recordset({json_in}) AS ({definitions}))
         WITH ORDINALITY AS row_in ({columns}, celeriac_number)
 ), ranked AS (
     SELECT *, row_number() OVER (
@@ -10,8 +10,9 @@ WITH numbered AS MATERIALIZED (
     ) AS celeriac_rank
     FROM numbered
 ), written AS (
+    -- All of them: a row that is ignored has to be a good one, whatever came before it.
     INSERT INTO {table} ({columns})
-    SELECT {columns} FROM ranked WHERE celeriac_rank = 1 ORDER BY {key}
+    SELECT {columns} FROM ranked ORDER BY {key}, celeriac_number
     ON CONFLICT ({key}) DO NOTHING
     RETURNING {key}, true AS celeriac_written
 )

@@ -1,27 +1,38 @@
--- The last row of a key wins; earlier ones of the same batch are superseded.
+-- Of the rows of a key the best one wins: the last, or the newest and of equal ones the first.
+-- Those before it are superseded; a row that comes late, here or in the table, is ignored.
 -- Keys are compared as their types compare them; NULL keys are nobody's equal.
 WITH numbered AS MATERIALIZED (
-    SELECT * FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS ({definitions}))
+    SELECT * FROM ROWS FROM (jsonb_to_recordset({json_in}) AS ({definitions}))
         WITH ORDINALITY AS row_in ({columns}, celeriac_number)
 ), ranked AS (
-    SELECT *, row_number() OVER (
-        PARTITION BY {key}, CASE WHEN {key_has_null} THEN celeriac_number END
-        ORDER BY celeriac_number DESC
-    ) AS celeriac_rank
+    SELECT
+        *,
+        row_number() OVER best_first AS celeriac_rank,
+        first_value(celeriac_number) OVER best_first AS celeriac_winner
     FROM numbered
+    WINDOW best_first AS (
+        PARTITION BY {key}, CASE WHEN {key_has_null} THEN celeriac_number END
+        ORDER BY {best_first}
+    )
 ), written AS (
-    INSERT INTO {table} ({columns})
+    INSERT INTO {table} AS celeriac_there ({columns})
     SELECT {columns} FROM ranked WHERE celeriac_rank = 1 ORDER BY {key}
-    ON CONFLICT ({key}) DO UPDATE SET {assignments}
-    -- xmax is zero on a fresh row and names this transaction on an updated one.
-    RETURNING {key}, (xmax = 0) AS celeriac_is_new
+    ON CONFLICT ({key}) DO UPDATE SET {assignments} {only_newer}
+    RETURNING {key}, {is_new} AS celeriac_is_new
+), judged AS (
+    -- Its key is there by now, so nothing goes in: but a row that is bad is refused.
+    INSERT INTO {table} ({columns})
+    SELECT {columns} FROM ranked LEFT JOIN written USING ({key})
+    WHERE celeriac_rank > 1 AND (celeriac_is_new IS NOT NULL OR {keeps_late_rows_out})
+    ORDER BY {key}, celeriac_rank
+    ON CONFLICT ({key}) DO NOTHING
 )
 SELECT
     celeriac_number,
     CASE
-        WHEN celeriac_rank > 1 THEN 'superseded'
-        WHEN celeriac_is_new IS NULL THEN 'ignored'
-        ELSE 'updated'
+        WHEN celeriac_rank = 1 AND celeriac_is_new IS NOT NULL THEN 'updated'
+        WHEN celeriac_number < celeriac_winner AND celeriac_is_new IS NOT NULL THEN 'superseded'
+        ELSE 'ignored'
     END
 FROM ranked LEFT JOIN written USING ({key})
 WHERE celeriac_rank > 1 OR (celeriac_is_new IS NOT TRUE AND NOT ({key_has_null}))

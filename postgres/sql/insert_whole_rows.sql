@@ -1,4 +1,4 @@
 INSERT INTO {table} ({columns})
-SELECT {columns} FROM {json}_to_recordset(%(rows)s::{json}) AS row_in ({definitions})
+SELECT {columns} FROM {json}_to_recordset({json_in}) AS row_in ({definitions})
 {in_order}
 RETURNING 1

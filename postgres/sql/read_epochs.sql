@@ -1,4 +1,5 @@
+-- Silence either way: after a clock that was put back, a dead relay was last seen in the future.
 SELECT
     epoch::text, relay, claimed, remembered, closed_at IS NOT NULL,
-    extract(epoch FROM clock_timestamp() - seen_at)::float8
+    abs(extract(epoch FROM clock_timestamp() - seen_at))::float8
 FROM celeriac.relay_epoch

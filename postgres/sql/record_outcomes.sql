@@ -9,7 +9,10 @@ UPDATE celeriac.job SET
     result = outcome.result,
     error = outcome.error,
     payload = outcome.payload,
-    committed_at = CASE WHEN outcome.state = 'committed' THEN job.committed_at END
+    committed_at = CASE WHEN outcome.state = 'committed' THEN job.committed_at END,
+    set_aside_at = CASE
+        WHEN outcome.state IN ('dead', 'held', 'cancelled') THEN clock_timestamp()
+    END
 FROM unnest(
     %(ids)s::text[], %(states)s::text[],
     %(inserted)s::integer[], %(updated)s::integer[], %(ignored)s::integer[],

@@ -1,0 +1,1 @@
+SELECT pg_relation_size('celeriac.job') / current_setting('block_size')::integer

@@ -1,0 +1,2 @@
+INSERT INTO {table} ({columns})
+SELECT {values} FROM {source}

@@ -1,0 +1,31 @@
+-- insert_rows_or_update for rows that COPY brought, some with the same key: accounts, no rows.
+WITH numbered AS MATERIALIZED (
+    SELECT {values}, celeriac_number FROM {source}
+), ranked AS (
+    SELECT
+        *,
+        row_number() OVER best_first AS celeriac_rank,
+        first_value(celeriac_number) OVER best_first AS celeriac_winner
+    FROM numbered
+    WINDOW best_first AS (
+        PARTITION BY {key}, CASE WHEN {key_has_null} THEN celeriac_number END
+        ORDER BY {best_first}
+    )
+), written AS (
+    INSERT INTO {table} AS celeriac_there ({columns})
+    SELECT {columns} FROM ranked WHERE celeriac_rank = 1 ORDER BY {key}
+    ON CONFLICT ({key}) DO UPDATE SET {assignments} {only_newer}
+    RETURNING {key}, {is_new} AS celeriac_is_new
+), judged AS (
+    -- Its key is there by now, so nothing goes in: but a row that is bad is refused.
+    INSERT INTO {table} ({columns})
+    SELECT {columns} FROM ranked LEFT JOIN written USING ({key})
+    WHERE celeriac_rank > 1 AND (celeriac_is_new IS NOT NULL OR {keeps_late_rows_out})
+    ORDER BY {key}, celeriac_rank
+    ON CONFLICT ({key}) DO NOTHING
+)
+SELECT
+    count(*) FILTER (WHERE celeriac_rank = 1 AND (celeriac_is_new OR {key_has_null})),
+    count(*) FILTER (WHERE celeriac_rank = 1 AND NOT celeriac_is_new),
+    count(*) FILTER (WHERE celeriac_number < celeriac_winner AND celeriac_is_new IS NOT NULL)
+FROM ranked LEFT JOIN written USING ({key})
