@@ -17,6 +17,16 @@ TEMPLATE = "celeriac_template"
 POSTGRES_SETTINGS = {"shared_buffers": "32MB", "max_connections": "100", "max_wal_size": "256MB"}
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what is marked as a storm, unless the expression after -m speaks of storms."""
+    if "storm" in config.getoption("-m", default=""):
+        return
+    storms = [item for item in items if item.get_closest_marker("storm")]
+    if storms:
+        items[:] = [item for item in items if item not in storms]
+        config.hook.pytest_deselected(items=storms)
+
+
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One PostgreSQL a test process, as durable as in production."""

@@ -28,7 +28,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "rows are an object": (
         {"kwargs": {"target": "alpha", "rows": ROW}},
-        r"Expected `array`, got `object` - at `\$.rows`",
+        # Rows by target are an object, of lists.
+        r"Expected `array`, got `int` - at `\$.rows\[\.\.\.\]`",
     ),
     "rows are empty": (
         {"kwargs": {"target": "alpha", "rows": []}},

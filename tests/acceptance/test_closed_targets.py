@@ -11,10 +11,11 @@ import psycopg2
 import pytest
 
 from tests.acceptance.site import Site
+from tests.integration.relays import RelayProcess
 from tests.waiting import wait_for
 from tests.workers import ROOT
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = pytest.mark.usefixtures("worker", "relay")
 
 OTHERS = 20
 
@@ -23,6 +24,14 @@ OTHERS = 20
 def settings() -> dict[str, str]:
     """Give up on a lock soon."""
     return {"CELERIAC_LOCK_SECONDS": "0.3"}
+
+
+@pytest.fixture(scope="module")
+def relay(site: Site) -> Iterator[RelayProcess]:
+    """What brings resumed jobs back into their queues."""
+    relay = RelayProcess(site.env).start()
+    yield relay
+    relay.kill()
 
 
 @contextmanager
@@ -34,7 +43,7 @@ def locked(site: Site, table: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("seconds", [1, 30])
+@pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.storm)])
 def test_locked_target_waits_alone(site: Site, seconds: int) -> None:
     """Jobs of two other targets commit while one is locked; its own commit by themselves later."""
     waiting = [f"waiting-{seconds}-{n}" for n in range(5)]

@@ -81,7 +81,26 @@ class Up:
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
     """The command on a fresh folder; whatever it left is ended."""
-    command = Up(tmp_path / "var")
+    yield from ended(Up(tmp_path / "var"))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The command on a folder that the tests of this module share."""
+    yield from ended(Up(tmp_path_factory.mktemp("home") / "var"))
+
+
+@pytest.fixture
+def running(home: Up) -> Up:
+    """A stack that is ready, on the shared folder; whether another test started it is no matter."""
+    if home.process is None or home.process.poll() is not None:
+        home.start()
+        home.wait_ready()
+    return home
+
+
+def ended(command: Up) -> Iterator[Up]:
+    """Lend the command on a folder that it is the first to use, and end what is left of it."""
     command.folder.mkdir()
     yield command
     if command.process is not None and command.process.poll() is None:
@@ -118,33 +137,27 @@ def test_ctrl_c_leaves_nothing_running(up: Up) -> None:
     assert [] == up.stack()
 
 
-def test_settings_are_for_the_owner_only(up: Up) -> None:
+def test_settings_are_for_the_owner_only(running: Up) -> None:
     """The settings file holds the URLs of the stack and is closed to others."""
-    up.start()
-    up.wait_ready()
-
-    file = up.folder / "env"
+    file = running.folder / "env"
     settings = dict(line.split("=", 1) for line in file.read_text().splitlines())
 
     assert 0o600 == file.stat().st_mode & 0o777
     assert (
-        f"redis+socket://{up.folder}/run/valkey.sock?virtual_host=0"
+        f"redis+socket://{running.folder}/run/valkey.sock?virtual_host=0"
         == (settings["CELERIAC_BROKER_URL"])
     )
-    assert f"{up.folder}/inbox" == settings["CELERIAC_INBOX"]
+    assert f"{running.folder}/inbox" == settings["CELERIAC_INBOX"]
 
 
-def test_dead_worker_ends_the_stack(up: Up) -> None:
+def test_dead_worker_ends_the_stack(running: Up) -> None:
     """A worker that dies ends `up` with status 1, its name and its last words."""
-    up.start()
-    up.wait_ready()
-
-    up.main_process("ingest").kill()
-    status, said = up.end()
+    running.main_process("ingest").kill()
+    status, said = running.end()
 
     assert status == 1
     assert "ingest ended unexpectedly" in said
-    assert [] == up.stack()
+    assert [] == running.stack()
 
 
 def test_wrong_setting_is_told(up: Up) -> None:
@@ -157,15 +170,13 @@ def test_wrong_setting_is_told(up: Up) -> None:
     assert "CELERIAC_POOL_SIZE" in said
 
 
-def test_killed_stack_is_cleaned_by_the_next(up: Up) -> None:
+def test_killed_stack_is_cleaned_by_the_next(running: Up) -> None:
     """After SIGKILL of `up` the next one ends what was left, and works."""
-    up.start()
-    up.wait_ready()
-    up.process.kill()
-    up.process.wait()
-    left = up.stack()
+    running.process.kill()
+    running.process.wait()
+    left = running.stack()
 
-    up.start()
-    up.wait_ready()
+    running.start()
+    running.wait_ready()
 
     assert [] == [one for one in left if one.is_running() and one.status() != "zombie"]

@@ -47,10 +47,13 @@ def test_a_queue_that_is_added_later(storm: Storm, tmp_path: Path) -> None:
     storm.crew.start(2)
     dying, heir = storm.crew.workers
     producer = Celery(broker=storm.broker_url, set_as_current=False)
-    for worker in (dying, heir):
-        # Each of them waits for jobs just now, and one of the two gets the next.
-        answer = producer.control.add_consumer("elsewhere", reply=True, destination=[worker.name])
-        assert answer, f"{worker.name} did not answer"
+    # A connection of its own: those of the pool may have been cut by other tests of the process.
+    with producer.connection_for_write() as connection:
+        for worker in (dying, heir):
+            told = {"destination": [worker.name], "reply": True, "timeout": 20}
+            # Each of them waits for jobs just now, and one of the two gets the next.
+            answer = producer.control.add_consumer("elsewhere", connection=connection, **told)
+            assert answer, f"{worker.name} did not answer"
     jobs = slow.send(3, 3, 3, 3)
     slow.wait_until_running(jobs)
 

@@ -40,7 +40,7 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
     ("defect", "death", "violation"),
     [
         ("acknowledge early", WHOLE_WORKER, "lost"),
-        ("tell before commit", WHOLE_WORKER, "status_lies"),
+        pytest.param("tell before commit", WHOLE_WORKER, "status_lies", marks=STORM),
         ("tell plain jobs before commit", WHOLE_WORKER, "status_lies"),
         ("ignore the ledger", DONE, "duplicated"),
         ("commit the ledger apart", UNDONE, "duplicated"),

@@ -28,6 +28,7 @@ def child_on(
     catalog: Path = CATALOG,
     kinds: Sequence[str] = (),
     batch_rows: int = 20_000,
+    inbox: Path | None = None,
 ) -> Iterator[Child]:
     """Open what a child process works with, on this database."""
     plan = Plan(
@@ -38,7 +39,7 @@ def child_on(
         session=session or Session(lock_seconds=1, statement_seconds=5),
         catalog=catalog,
         artifacts=str(artifacts),
-        inbox=None,
+        inbox=inbox,
         report_seconds=10,
         batch_rows=batch_rows,
     )

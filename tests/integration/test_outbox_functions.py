@@ -204,7 +204,10 @@ def test_payload_that_no_worker_takes_is_refused(database: str, kwargs: str, wor
         ("'own', '{}', id => E'a\\nb'", 'id must have printable characters only, got "a\\nb"'),
         ("'own', '{}', options => '{\"track\": 1}'", "track must be true or false, got 1"),
         ("'own', '{}', options => '{\"priority\": 10}'", "priority must be 0 to 9, got 10"),
-        ("'own', '{}', options => '{\"prio\": 1}'", "options takes track, priority, expires, got"),
+        (
+            "'own', '{}', options => '{\"prio\": 1}'",
+            "options takes track, priority, expires, group, got",
+        ),
         ("'celeriac.report', '{\"params\": {}}'", "name must be text of 1 character or more"),
         ('\'celeriac.report\', \'{"name": "a", "params": 1}\'', "params must be an object, got 1"),
         ("'celeriac.ingest_file', '{\"target\": \"a\"}'", "url must be text of 1 character"),

@@ -391,6 +391,18 @@ def test_rejected_job_for_several_targets(open_child: Open) -> None:
     assert [(4,)] == products(child, "id")
 
 
+def test_rejected_job_sets_nothing_aside_for_other_targets(open_child: Open) -> None:
+    """Rejected when it was tried alone, it leaves no row in the quarantine: it may be redriven."""
+    child = open_child("", MORE + 'on_bad_row = "reject_job"\n')
+    settle(child, several("j", {"product": [{"id": 1}], "a_line": [{"line": 1, "z_order": 1}]}))
+
+    rows = {"product": [{"id": 2}, {"id": 3, "odd": 1}], "a_line": [{"line": 1, "z_order": 1}]}
+    settled = settle(child, several("k", rows))["k"]
+
+    assert (Fate.DEAD, []) == (settled.fate, reasons(child))
+    assert [(1,)] == products(child, "id")
+
+
 def test_updates_in_opposite_order(open_child: Open) -> None:
     """Jobs that update the same keys, parents and children, in opposite order: none is held up."""
     more = MORE + 'key = ["line"]\non_conflict = "update"\n'

@@ -31,10 +31,10 @@ def test_committed_is_final() -> None:
 
 
 def test_dead_and_held_come_back_through_the_queue() -> None:
-    """Redriving and resuming go through the queue, by no shortcut."""
+    """Redriving and resuming go through the queue, by no shortcut; discarded jobs are over."""
     moves = (MOVES[State.DEAD], MOVES[State.HELD])
 
-    assert ({State.QUEUED}, {State.QUEUED}) == moves
+    assert ({State.QUEUED, State.CANCELLED},) * 2 == moves
 
 
 def test_nothing_commits_before_it_runs() -> None:

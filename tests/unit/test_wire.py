@@ -16,7 +16,6 @@ from tasks.kind import BadPayload
 from tasks.wire import read_body
 
 EMBED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
-HALF_A_PAIR = r"\ud800"
 
 
 def told(text: str) -> Any:
@@ -175,9 +174,6 @@ def test_escapes_are_kept(text: str, beside: str) -> None:
         rb'[["\x41"], {}]',
         rb'[["\u00"], {}]',
         b"\x80\x04pickle",
-        f'[["{HALF_A_PAIR}"], {{}}]'.encode(),
-        f'[["{HALF_A_PAIR}", NaN], {{}}]'.encode(),
-        f'[[], {{"{HALF_A_PAIR}": 1}}]'.encode(),
         b"[[" + b"[" * 100_000 + b"]" * 100_000 + b"], {}]",
         b"[[NaN, " + b"[" * 100_000 + b"]" * 100_000 + b"], {}]",
         b'[[{"__type__": "complex", "__value__": "1j"}], {}]',
