@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     )
     artifacts: str = Field("var/artifacts", description="where report files go (an fsspec URL)")
     inbox: Path | None = Field(None, description="folder that file jobs may read from")
+    file_prefixes: tuple[str, ...] = Field((), description="URLs below which they may read too")
+    file_max_bytes: int = Field(1 << 40, ge=1, description="largest file, decompressed")
     key_prefix: str = Field("", description="prefix of every Redis key")
 
     concurrency: int = Field(2, ge=1, le=256, description="child processes of a worker")
@@ -91,6 +93,8 @@ class Settings(BaseSettings):
     events_per_second: int = Field(
         1_000, ge=0, description="jobs of a worker that Flower is told of; failures always"
     )
+    dedupe_days: float = Field(30, ge=1, description="for so long a job that comes again is known")
+    quarantine_days: float | None = Field(None, gt=0, description="then undecided rows are dropped")
     event_buffer: int = Field(500, ge=1, description="events sent to Flower at a time")
 
     @classmethod
@@ -105,7 +109,7 @@ class Settings(BaseSettings):
         """Take values from :func:`parse` alone, which also sees unknown names."""
         return (init_settings,)
 
-    @field_validator("kinds", mode="before")
+    @field_validator("kinds", "file_prefixes", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         names = value.split(",") if isinstance(value, str) else value

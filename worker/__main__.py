@@ -6,7 +6,11 @@ import click
 
 from postgres.errors import PostgresError
 from tasks.targets import BadCatalog
+from worker.commands.ingest import ingest
+from worker.commands.jobs import jobs
 from worker.commands.migrate import migrate
+from worker.commands.quarantine import quarantine
+from worker.commands.relay import relay
 from worker.commands.targets import targets
 from worker.up import up
 
@@ -17,8 +21,12 @@ def main() -> None:
 
 
 main.add_command(up)
+main.add_command(ingest)
 main.add_command(migrate)
+main.add_command(relay)
 main.add_command(targets)
+main.add_command(quarantine)
+main.add_command(jobs)
 
 if __name__ == "__main__":
     try:

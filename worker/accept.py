@@ -15,8 +15,10 @@ import msgspec
 from celeriac.contract import MAX_BODY_BYTES, MAX_ID_CHARACTERS, State
 from postgres.ledger import Ask
 from tasks.kind import BadPayload, Job, Kind
+from tasks.long_kind import LongKind
 from tasks.wire import Body, read_body
 from worker.delivery import Delivery
+from worker.group import Group, read_group
 
 #: Bytes of a payload's digest; the ledger keeps them.
 DIGEST_BYTES = 16
@@ -29,6 +31,7 @@ class Accepted:
     delivery: Delivery
     ask: Ask
     job: Job[Any] | None
+    group: Group | None = None
 
     @property
     def message(self) -> str:
@@ -78,10 +81,15 @@ def _accept(delivery: Delivery, kind: Kind[Any]) -> Accepted:
         rows=kind.rows(payload),
         digest=_digest(members),
         attempts=delivery.attempts,
-        state=State.CANCELLED if delivery.cancelled else State.COMMITTED,
+        state=State.CANCELLED if delivery.cancelled else _state_if_all_goes_well(kind),
         error=delivery.cancelled,
     )
-    return Accepted(delivery, ask, Job(delivery.id, payload))
+    group = read_group(bytes(body.canvas.celeriac_group)) if body.canvas else None
+    return Accepted(delivery, ask, Job(delivery.id, payload), group)
+
+
+def _state_if_all_goes_well(kind: Kind[Any]) -> State:
+    return State.WORKING if isinstance(kind, LongKind) else State.COMMITTED
 
 
 def _dead(delivery: Delivery, error: str, kinds: Mapping[str, Kind[Any]]) -> Ask:

@@ -60,6 +60,10 @@ class Announcer:
         """Say that a child has begun with the job's batch."""
         self._send("task-started", one)
 
+    def progressed(self, one: Waiting, text: str) -> None:
+        """Say how far a long job is."""
+        self._send("task-progress", one, result=text)
+
     def committed(self, one: Waiting, rows: int, seconds: float) -> None:
         """Say that the job committed with all its rows inserted."""
         self._send("task-succeeded", one, result=result_text(rows), runtime=seconds)

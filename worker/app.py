@@ -6,12 +6,14 @@ from celery import Celery, Task
 
 from config import Settings
 from tasks.kind import Kind
+from tasks.long_kind import LongKind
 from worker import event_json, inspection, lifecycle, revoke
 from worker.accumulate import Bounds
 from worker.heartbeat import CountPlainJobs
 from worker.kinds import load_kinds
+from worker.progress import Signals
 from worker.transport import broker_settings
-from worker.waiting import RAW, Batching
+from worker.waiting import POSTPONED, RAW, Batching
 
 
 def make_app(settings: Settings) -> Celery:
@@ -20,6 +22,7 @@ def make_app(settings: Settings) -> Celery:
     app = Celery("celeriac")
     app.conf.update(_celery_settings(settings))
     app.batching = _batching(settings, kinds)
+    app.child_signals = Signals()
     for kind in kinds.values():
         app.register_task(_task_of(kind))
     app.steps["consumer"].add(CountPlainJobs)
@@ -81,8 +84,8 @@ def _batching(settings: Settings, kinds: dict[str, Kind[Any]]) -> Batching:
     }
     seconds = {name: _seconds(settings, kind) for name, kind in kinds.items()}
     return Batching(
-        bounds=bounds | {RAW: most},
-        seconds=seconds | {RAW: settings.batch_seconds},
+        bounds=bounds | {RAW: most, POSTPONED: most},
+        seconds=seconds | dict.fromkeys((RAW, POSTPONED), settings.batch_seconds),
         crash_limit=settings.crash_limit,
         busy_hold_seconds=settings.busy_hold_seconds,
         parked_jobs=settings.prefetch_jobs,
@@ -91,6 +94,8 @@ def _batching(settings: Settings, kinds: dict[str, Kind[Any]]) -> Batching:
 
 
 def _seconds(settings: Settings, kind: Kind[Any]) -> float:
+    if isinstance(kind, LongKind):
+        return kind.limits.seconds  # Killed, it would only go on after its last step.
     ceiling = settings.batch_seconds if kind.limits.jobs > 1 else settings.long_job_seconds
     return min(ceiling, kind.limits.seconds)
 

@@ -11,6 +11,7 @@ from postgres.errors import Phase, PoolExhausted, Refused
 from worker.accept import Accepted, accept
 from worker.child import Child
 from worker.commit import commit
+from worker.commit_long import commit_long, is_long
 from worker.commit_whole import QUERY_CANCELED, Tally, commit_plain
 from worker.delivery import Answer, Fate, Parcel, Settlement, whole_result
 from worker.retry import COLLISIONS, collision_seconds
@@ -76,13 +77,20 @@ class _Trial:
     def _commit_through_collisions(self, batch: Sequence[Accepted]) -> list[Settlement]:
         for collision in range(1, COLLISIONS + 1):
             try:
-                return commit(batch, self.child)
+                return self._commit(batch)
             except Refused as refused:
                 self.timeouts += refused.sqlstate == QUERY_CANCELED
                 if _decide(refused, batch) is not Decision.AGAIN or collision == COLLISIONS:
                     raise
                 time.sleep(collision_seconds(collision, random.random()))  # noqa: S311 - no secret
         raise AssertionError("unreachable: the last collision raises")
+
+    def _commit(self, batch: Sequence[Accepted]) -> list[Settlement]:
+        if not is_long(batch[0], self.child):
+            return commit(batch, self.child)
+        if len(batch) > 1:
+            return self._each_alone(batch)
+        return [commit_long(batch[0], self.child)]
 
     def _after_refusal(self, batch: Sequence[Accepted], refused: Refused) -> list[Settlement]:
         decision = _decide(refused, batch)

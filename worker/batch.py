@@ -63,7 +63,9 @@ def parcel_of(
             cancelled=one.cancel_reason(now, revoked),
             buried=one.buried,
         )
-    return Parcel(jobs[0].task, [one.id for one in jobs], [one.body for one in jobs], remarks)
+    relayed = frozenset(position for position, one in enumerate(jobs) if one.is_relayed)
+    ids, bodies = [one.id for one in jobs], [one.body for one in jobs]
+    return Parcel(jobs[0].task, ids, bodies, remarks, relayed)
 
 
 def _is_ordinary(one: Waiting) -> bool:

@@ -1,8 +1,8 @@
 """What one child process works with: its pools and its kinds, opened after the fork."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from postgres.pool import Pool, PoolLimits
 from postgres.session import Session
 from postgres.snapshot import snapshot
 from tasks.kind import Kind, Tools
+from worker.progress import Signals
 from worker.unpack import PlainReader
 
 
@@ -29,6 +30,9 @@ class Plan:
     report_seconds: float
     #: The most rows of one transaction; a single job always fits.
     batch_rows: int = 20_000
+    file_prefixes: Sequence[str] = ()
+    file_max_bytes: int = 1 << 40
+    signals: Signals = field(default_factory=Signals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Child:
     #: By task, of those kinds that may say what plain jobs write.
     readers: Mapping[str, PlainReader]
     batch_rows: int
+    dead_peer_seconds: int
+    signals: Signals
 
     def close(self) -> None:
         """Close all connections."""
@@ -65,8 +71,19 @@ def open_child(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> Child:
         inbox=plan.inbox,
         snapshot=open_snapshot,
         report_seconds=plan.report_seconds,
+        file_prefixes=plan.file_prefixes,
+        file_max_bytes=plan.file_max_bytes,
     )
     for kind in kinds.values():
         kind.open(tools)
     readers = {kind.name: PlainReader(kind) for kind in kinds.values() if kind.writes_whole}
-    return Child(plan.worker, pool, reports, kinds, readers, plan.batch_rows)
+    return Child(
+        worker=plan.worker,
+        pool=pool,
+        reports=reports,
+        kinds=kinds,
+        readers=readers,
+        batch_rows=plan.batch_rows,
+        dead_peer_seconds=plan.session.dead_peer_seconds,
+        signals=plan.signals,
+    )

@@ -1,7 +1,7 @@
 """Commit a batch: claim, run, record, all in one transaction of a child."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from celeriac.contract import State
@@ -9,11 +9,16 @@ from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.holds import hold
 from postgres.ledger import Claim, Correction, Entry, Verdict, claim, forget, record
-from postgres.transaction import transaction
+from postgres.outbox import remove
+from postgres.progress import count_steps
+from postgres.replay import close_replays, count_replaying
+from postgres.transaction import Lender, transaction
 from tasks.kind import Counts, Job, Kind, Outcome
+from tasks.long_kind import LongKind
 from worker.accept import Accepted, conflicting
 from worker.child import Child
 from worker.delivery import Delivery, Fate, Settlement
+from worker.group import Group, count_in_groups, refuse_members
 
 _FATES: Mapping[State, Fate] = {
     State.COMMITTED: Fate.COMMITTED,
@@ -21,23 +26,36 @@ _FATES: Mapping[State, Fate] = {
     State.HELD: Fate.HELD,
     State.CANCELLED: Fate.CANCELLED,
     State.QUEUED: Fate.LATER,
+    State.WORKING: Fate.WORKING,
 }
 
+_OURS = (Verdict.CLAIMED, Verdict.TAKEN_OVER)
 
-def commit(batch: Sequence[Accepted], child: Child) -> list[Settlement]:
+#: Of a replay that comes after its rows went another way.
+_NOT_WAITED_FOR = "the quarantine has no rows that wait for this replay: replay them anew"
+
+
+def commit(
+    batch: Sequence[Accepted], child: Child, lender: Lender | None = None
+) -> list[Settlement]:
     """Commit one batch in one transaction, and say how each of its jobs ended, in order.
 
     All outcomes are recorded or none is: an exception means that nothing was
     written, or that COMMIT's answer was lost. Deliver the same batch again;
-    what was committed settles from the ledger.
+    what was committed settles from the ledger. A job of many transactions is
+    only claimed here.
     """
     accepted, repeated = _distinct(batch)
-    with transaction(child.pool) as cursor:
+    with transaction(lender or child.pool) as cursor:
         claims = claim([one.ask for one in accepted], child.worker, cursor)
         outcomes = _run(accepted, claims, child, cursor)
         outcomes = [_impatient(one, accepted, claims) for one in outcomes]
         _record(outcomes, accepted, cursor)
+        count_steps(_ended_under_way(outcomes, accepted, child), cursor)
         _bury_conflicts([*_in_conflict(accepted, claims), *repeated], child, cursor)
+        close_replays([one.job_id for one in outcomes], cursor)
+        count_in_groups(_committed_members(outcomes, accepted), cursor)
+        remove(_relayed(batch, outcomes), cursor)
     settled = _from_ledger(accepted, claims) | {one.job_id: _settle(one) for one in outcomes}
     return [_settlement(one.delivery, settled, repeated) for one in batch]
 
@@ -58,18 +76,51 @@ def _run(
 ) -> list[Outcome]:
     """Run the claimed jobs of the batch, all of one kind; others have their outcome already."""
     outcomes, jobs, kind = [], [], None
+    replaying = count_replaying([one.ask.id for one in accepted], cursor)
+    misfits = refuse_members(_claimed_members(accepted, claims), cursor)
     for one in accepted:
         answer = claims[one.ask.id]
-        if answer.verdict not in (Verdict.CLAIMED, Verdict.TAKEN_OVER):
+        if answer.verdict not in _OURS:
             continue
-        if one.job is None or one.ask.state is not State.COMMITTED:
+        if one.job is None or one.ask.state not in (State.COMMITTED, State.WORKING):
             outcomes.append(Outcome(one.ask.id, one.ask.state, error=one.ask.error))
+        elif one.ask.id in misfits:
+            outcomes.append(Outcome(one.ask.id, State.DEAD, error=misfits[one.ask.id]))
         elif answer.hold_reason is not None:
-            outcomes.append(Outcome(one.ask.id, State.HELD, error=answer.hold_reason))
+            outcomes.append(_held(one.ask.id, answer))
+        elif replaying.get(one.ask.id, one.ask.rows) != one.ask.rows:
+            outcomes.append(Outcome(one.ask.id, State.DEAD, error=_NOT_WAITED_FOR))
+        elif one.ask.state is State.WORKING:
+            outcomes.append(Outcome(one.ask.id, State.WORKING))
         else:
             jobs.append(one.job)
             kind = child.kinds[one.delivery.task]
     return outcomes + (_run_kind(kind, jobs, cursor) if kind else [])
+
+
+def _claimed_members(
+    accepted: Sequence[Accepted], claims: Mapping[str, Claim]
+) -> list[tuple[str, Group]]:
+    return [
+        (one.ask.id, one.group)
+        for one in accepted
+        if one.group is not None
+        and one.ask.state in (State.COMMITTED, State.WORKING)
+        and claims[one.ask.id].verdict in _OURS
+    ]
+
+
+def _committed_members(outcomes: Sequence[Outcome], accepted: Sequence[Accepted]) -> list[Group]:
+    """Return the groups of those jobs that this transaction commits, a job a group."""
+    groups = {one.ask.id: one.group for one in accepted if one.group is not None}
+    if not groups:
+        return []
+    committed = [one.job_id for one in outcomes if one.state is State.COMMITTED]
+    return [groups[id_] for id_ in committed if id_ in groups]
+
+
+def _held(id_: str, answer: Claim) -> Outcome:
+    return Outcome(id_, State.HELD, error=answer.hold_reason, closes=answer.held_target)
 
 
 def _run_kind(kind: Kind[Any], jobs: Sequence[Job[Any]], cursor: Cursor) -> list[Outcome]:
@@ -90,7 +141,7 @@ def _impatient(
     waiting = next(one for one in accepted if one.ask.id == outcome.job_id)
     if waiting.delivery.may_wait and claims[outcome.job_id].verdict is Verdict.CLAIMED:
         return outcome
-    return Outcome(outcome.job_id, State.HELD, error=outcome.error)
+    return replace(outcome, state=State.HELD)
 
 
 def _record(outcomes: Sequence[Outcome], accepted: Sequence[Accepted], cursor: Cursor) -> None:
@@ -110,10 +161,20 @@ def _record(outcomes: Sequence[Outcome], accepted: Sequence[Accepted], cursor: C
 
 def _went_as_claimed(outcome: Outcome, accepted: Accepted) -> bool:
     """Whether the ledger row that the claim wrote needs no correction."""
-    if outcome.state is State.CANCELLED:
+    if outcome.state in (State.CANCELLED, State.WORKING):
         return True
     whole = outcome.counts == Counts(inserted=accepted.ask.rows)
     return outcome.state is State.COMMITTED and whole and outcome.result is None
+
+
+def _ended_under_way(
+    outcomes: Sequence[Outcome], accepted: Sequence[Accepted], child: Child
+) -> list[str]:
+    """Return the jobs of many transactions that end here, without a further step."""
+    long = {
+        one.ask.id for one in accepted if isinstance(child.kinds.get(one.delivery.task), LongKind)
+    }
+    return [one.job_id for one in outcomes if one.job_id in long and one.state is not State.WORKING]
 
 
 def _correction(outcome: Outcome, accepted: Accepted) -> Correction:
@@ -130,7 +191,7 @@ def _correction(outcome: Outcome, accepted: Accepted) -> Correction:
 
 def _closures(outcomes: Sequence[Outcome], by_id: Mapping[str, Accepted]) -> dict[str, str]:
     return {
-        by_id[one.job_id].ask.subject: one.error or ""
+        one.closes or by_id[one.job_id].ask.subject: one.error or ""
         for one in outcomes
         if one.state is State.HELD
     }
@@ -150,6 +211,15 @@ def _bury_conflicts(conflicts: Sequence[Accepted], child: Child, cursor: Cursor)
         [Correction(ask.id, ask.state, error=ask.error, payload=one.message) for ask, one in new],
         cursor,
     )
+
+
+def _relayed(batch: Sequence[Accepted], outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the jobs that came by the outbox and have their end in the ledger now."""
+    relayed = [one.ask.id for one in batch if one.delivery.is_relayed]
+    if not relayed:
+        return []
+    unended = {one.job_id for one in outcomes if one.state in (State.QUEUED, State.WORKING)}
+    return [id_ for id_ in relayed if id_ not in unended]
 
 
 def _from_ledger(

@@ -45,15 +45,15 @@ def commit_plain(parcel: Parcel, child: Child, tally: Tally) -> None:
     trouble: str | None = None
     for jobs in reader.read(parcel).within(child.batch_rows):
         if trouble is None:
-            trouble = _commit(parcel.task, jobs, child, tally)
+            trouble = _commit(parcel, jobs, child, tally)
         else:
             _wait(jobs, trouble, tally)
 
 
-def _commit(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> str | None:
+def _commit(parcel: Parcel, jobs: PlainJobs, child: Child, tally: Tally) -> str | None:
     """Commit these jobs; return what is wrong with PostgreSQL, if they have to wait for it."""
     try:
-        _write(task, jobs, child, tally)
+        _write(parcel, jobs, child, tally)
     except PoolExhausted as error:
         return _wait(jobs, str(error), tally)
     except Refused as refused:
@@ -61,12 +61,12 @@ def _commit(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> str | Non
         if decide(refused.sqlstate, refused.phase, len(jobs.ids)) is Decision.WAIT:
             return _wait(jobs, str(refused), tally)
     except Exception as error:  # noqa: BLE001 - a kind may raise anything; its run tells which job
-        events.short_way_failed(task=task, jobs=len(jobs.ids), reason=repr(error))
+        events.short_way_failed(task=parcel.task, jobs=len(jobs.ids), reason=repr(error))
     return None
 
 
-def _write(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> None:
-    planned = child.kinds[task].write_whole(jobs.payloads, lambda: transaction(child.pool))
+def _write(parcel: Parcel, jobs: PlainJobs, child: Child, tally: Tally) -> None:
+    planned = child.kinds[parcel.task].write_whole(jobs.payloads, lambda: transaction(child.pool))
     if planned is None:
         return
     if planned.others:
@@ -74,11 +74,25 @@ def _write(task: str, jobs: PlainJobs, child: Child, tally: Tally) -> None:
         jobs = jobs.only([place for place in range(len(jobs.ids)) if place not in others])
     if not jobs.ids:
         return
-    new = whole.NewJobs(task, jobs.ids, jobs.subjects, jobs.rows, jobs.digests)
+    new = whole.NewJobs(
+        task=parcel.task,
+        ids=jobs.ids,
+        subjects=jobs.subjects,
+        rows=jobs.rows,
+        digests=jobs.digests,
+        relayed=_relayed(parcel, jobs),
+    )
     whole.commit_whole(new, planned.writes, child.worker, child.pool)
     for position, rows in zip(jobs.positions, jobs.rows, strict=True):
         tally.rows[position] = rows
     tally.whole.update(jobs.positions)
+
+
+def _relayed(parcel: Parcel, jobs: PlainJobs) -> list[str]:
+    if not parcel.relayed:
+        return []
+    pairs = zip(jobs.positions, jobs.ids, strict=True)
+    return [id_ for position, id_ in pairs if position in parcel.relayed]
 
 
 def _wait(jobs: PlainJobs, reason: str, tally: Tally) -> str:

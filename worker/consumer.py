@@ -18,12 +18,13 @@ from worker.announce import Announcer
 from worker.dispatch import Dispatcher
 from worker.message import is_text
 from worker.pipes import Pipes
+from worker.progress_board import ProgressBoard
 from worker.request import RawMessage
 from worker.sampling import Sampler
 from worker.transport.envelope import UNREADABLE
 from worker.transport.reservation import Reservation
 from worker.transport.server import ServerTooOld
-from worker.waiting import RAW, Waiting
+from worker.waiting import POSTPONED, RAW, Waiting
 
 _FLUSH_SECONDS = 0.05
 _TELL_AGAIN_SECONDS = 1.0
@@ -41,6 +42,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self._flush_is_due = self._tell_is_due = False
         super().__init__(*args, worker_options=dict(worker_options or {}, **quiet), **kwargs)
         self.announcer = Announcer(self)
+        self._board = ProgressBoard(self)
         self.pipes = Pipes()
         self._sampler = Sampler(self.app.conf.celeriac_events_per_second)
         self._reservation: Reservation | None = None
@@ -107,6 +109,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         """Give a sign of life at every tick: the lease is renewed only while they come."""
         super().register_with_event_loop(hub)
         self.pipes.attach(hub, self.pool._pool._fileno_to_outq)  # noqa: SLF001 - see the contract tests
+        self.app.child_signals.listen(hub, self._board.show)
         hub.on_tick.add(self._give_sign_of_life)
 
     def _give_sign_of_life(self) -> None:
@@ -164,7 +167,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         """Look at the task's name before Celery does: one that is no text would end the worker."""
         receive = super().create_task_handler(*args, **kwargs)
         reservation = self._reservation = self.connection.default_channel.reservation
-        reservation.plain_tasks = frozenset(self.app.batching.bounds) - {RAW}
+        reservation.plain_tasks = frozenset(self.app.batching.bounds) - {RAW, POSTPONED}
         reservation.intake = self.dispatcher.add_plain
         reservation.on_cancelled = state.revoked.update
         try:
@@ -211,13 +214,19 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
     def bury(self, message: Message, reason: str) -> None:
         """Have the message kept in the ledger, as it came, with its reason."""
+        self.dispatcher.add_raw(self._raw(message), reason)
+
+    def postpone(self, message: Message, kept: bytes) -> None:
+        """Have the message wait in the outbox until its time."""
+        self.dispatcher.add_postponed(self._raw(message), kept)
+
+    def _raw(self, message: Message) -> RawMessage:
         headers = message.headers if isinstance(message.headers, dict) else {}
         id_ = headers.get("id")
         emit = self.event_dispatcher.send if self.event_dispatcher else None
-        raw = RawMessage(
+        return RawMessage(
             id=id_ if is_text(id_) else "",
             message=message,
             emit=emit,
             headers=headers,
         )
-        self.dispatcher.add_raw(raw, reason)

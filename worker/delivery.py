@@ -4,7 +4,7 @@ Both cross a pipe as pickles, so what most jobs need travels in plain lists;
 only jobs with something special about them have an object of their own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -26,6 +26,12 @@ class Fate(StrEnum):
     TAKEN = "taken"
     #: PostgreSQL is in trouble; nothing was written, nothing is counted.
     WAIT = "wait"
+    #: Its time is far off: it waits in the outbox now, and comes again.
+    POSTPONED = "postponed"
+    #: The worker stops; what is done stays done, the rest is for another worker.
+    GIVEN_BACK = "given back"
+    #: Claimed, and under way; never the end of a delivery.
+    WORKING = "working"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Parcel:
     ids: list[str]
     bodies: list[str | bytes]
     remarks: Mapping[int, Remarks] = field(default_factory=dict)
+    #: Positions of the jobs that came by the outbox.
+    relayed: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class Delivery:
     may_wait: bool = True
     cancelled: str | None = None
     buried: str | None = None
+    is_relayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from worker.accumulate import Accumulator
 from worker.batch import Batch, parcel_of
 from worker.bounds import BatchBounds
 from worker.delivery import Answer
-from worker.message import body_of, kept_form
+from worker.message import body_of, is_relayed, kept_form
 from worker.process import run_batch
 from worker.request import RawMessage, Request
 from worker.transport.slabs import place_of
 from worker.undone import Undone, is_out_of_time
 from worker.unsettled import Unsettled
-from worker.waiting import RAW, Batching, Waiting
+from worker.waiting import POSTPONED, RAW, Batching, Waiting
 
 if TYPE_CHECKING:
     from worker.consumer import Consumer
@@ -70,6 +70,13 @@ class Dispatcher:
         self._waiting.add(one)
         self.tick_soon()
 
+    def add_postponed(self, raw: RawMessage, kept: bytes) -> None:
+        """Let a message wait for its way into the outbox."""
+        one = Waiting(raw.id, POSTPONED, kept, wants_result=False)
+        self._add_with_request(one, raw)
+        self._waiting.add(one)
+        self.tick_soon()
+
     def drop_waiting(self) -> None:
         """Forget what waits here: another worker has it."""
         dropped = self._waiting.clear() + self._undone.forget()
@@ -100,6 +107,7 @@ class Dispatcher:
 
     def _add_with_request(self, one: Waiting, request: Request | RawMessage) -> None:
         one.request = request
+        one.is_relayed = is_relayed(request)
         place = place_of(request.tag)
         one.slab, one.position = place
         self._consumer.reservation.elsewhere.discard(place)

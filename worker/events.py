@@ -127,3 +127,40 @@ def main_loop_silent(*, seconds: float) -> None:
 def catalog_not_published(*, reason: str) -> None:
     """Clients cannot check names before sending; workers still do."""
     _log.warning("the catalog's names were not published for clients", reason=reason)
+
+
+def relay_ready(*, relay: str) -> None:
+    """A relay pushes jobs of the outbox from now on."""
+    _log.info("relay ready", relay=relay)
+
+
+def relay_stopped(*, relay: str) -> None:
+    """A relay was asked to stop and did."""
+    _log.info("relay stopped", relay=relay)
+
+
+def relay_left_open(*, relay: str, reason: str) -> None:
+    """A relay could not close its epoch; the next one does, a few seconds later."""
+    _log.warning("relay stopped without its last word", relay=relay, reason=reason)
+
+
+def relay_lost_broker(*, reason: str) -> None:
+    """Redis does not answer the relay or refuses; said once until it does."""
+    _log.error("the broker is in trouble, jobs wait in the outbox", reason=reason)
+
+
+def jobs_due_again(*, relay: str, jobs: int) -> None:
+    """Redis does not know of pushes that were claimed: their jobs are pushed again."""
+    _log.warning(
+        "the broker does not know these jobs, they are pushed again", relay=relay, jobs=jobs
+    )
+
+
+def ledger_purged(*, jobs: int, entries: int) -> None:
+    """A sweep through the ledger forgot what is older than the dedupe horizon."""
+    _log.info("old jobs forgotten", jobs=jobs, entries=entries)
+
+
+def purge_failed(*, reason: str) -> None:
+    """Old jobs could not be forgotten; it is tried again, and again."""
+    _log.warning("old jobs not forgotten, trying again later", reason=reason)

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from tasks.ingest import INGEST_KIND
+from tasks.ingest_file import INGEST_FILE_KIND
 from tasks.kind import Kind
 from tasks.report import REPORT_KIND
 
@@ -15,7 +16,8 @@ class BadKind(Exception):
 
 def load_kinds(names: Iterable[str]) -> dict[str, Kind[Any]]:
     """Return all kinds by task name. Raises :class:`BadKind`."""
-    kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in (INGEST_KIND, REPORT_KIND)}
+    ours = (INGEST_KIND, INGEST_FILE_KIND, REPORT_KIND)
+    kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in ours}
     for name in names:
         kind = _import(name)
         if kind.name in kinds:

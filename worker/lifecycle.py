@@ -10,8 +10,10 @@ the queue. Children close their connections (``worker_process_shutdown``).
 import gc
 import logging
 import os
+import signal
 from collections.abc import Mapping
 from socket import gethostname
+from threading import Event
 from typing import Any
 
 from celery import Celery, signals
@@ -24,6 +26,7 @@ from tasks.targets import BadCatalog
 from worker import events
 from worker.child import Plan, open_child
 from worker.process import close_process, open_process
+from worker.progress import Signals
 from worker.publish import publish_catalog
 
 #: Celery's own lines about each single job; ours speak of batches.
@@ -50,10 +53,18 @@ def environment_to_inherit() -> dict[str, str]:
     return environment()
 
 
+def asked_to_stop() -> Event:
+    """Return what is set once this process, which is no worker of Celery's, is asked to end."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
 def connect(app: Celery, settings: Settings, kinds: Mapping[str, Kind[Any]]) -> None:
     """Tie the life of this application's workers to Celery's signals."""
     life = _Life(app, settings, kinds)
-    for signal, receiver in (
+    for moment, receiver in (
         (signals.worker_init, life.on_worker_init),
         (signals.worker_process_init, life.on_process_init),
         (signals.worker_process_shutdown, life.on_process_shutdown),
@@ -63,7 +74,7 @@ def connect(app: Celery, settings: Settings, kinds: Mapping[str, Kind[Any]]) -> 
         (signals.after_setup_logger, life.on_logging),
     ):
         # Strong references: Celery holds receivers weakly unless told otherwise.
-        signal.connect(receiver, weak=False)
+        moment.connect(receiver, weak=False)
 
 
 class _Life:
@@ -81,11 +92,11 @@ class _Life:
 
     def on_worker_init(self, sender: Any, **_: Any) -> None:
         _check_pool(sender)
-        _check_kinds(self._settings, self._kinds)
+        _check_kinds(_plan(self._settings, self._app.child_signals), self._kinds)
         _size_window(sender, self._app, self._kinds)
 
     def on_process_init(self, **_: Any) -> None:
-        open_process(_plan(self._settings), self._kinds)
+        open_process(_plan(self._settings, self._app.child_signals), self._kinds)
 
     def on_ready(self, sender: Any, **_: Any) -> None:
         self._consumer = sender
@@ -100,6 +111,8 @@ class _Life:
         _spare_the_collector()
 
     def on_shutting_down(self, **_: Any) -> None:
+        # A job of many transactions need not end for this worker to end.
+        self._app.child_signals.stop()
         # From now on the loop ticks no more, and jobs may still run for long.
         if self._consumer is not None:
             self._consumer.reservation.lease.hold_on()
@@ -130,10 +143,10 @@ def _check_pool(worker: Any) -> None:
         )
 
 
-def _check_kinds(settings: Settings, kinds: Mapping[str, Kind[Any]]) -> None:
+def _check_kinds(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> None:
     """Open everything once before the fork: a bad catalog ends the worker, not each child."""
     try:
-        open_child(_plan(settings), kinds).close()
+        open_child(plan, kinds).close()
     except BadCatalog as error:
         raise SystemExit(f"the catalog does not work:\n{error}") from error
 
@@ -146,7 +159,7 @@ def _size_window(worker: Any, app: Celery, kinds: Mapping[str, Kind[Any]]) -> No
         worker.prefetch_multiplier = 1
 
 
-def _plan(settings: Settings) -> Plan:
+def _plan(settings: Settings, child_signals: Signals) -> Plan:
     reports = settings.report_database_url or settings.database_url
     return Plan(
         worker=_worker_name(),
@@ -170,6 +183,9 @@ def _plan(settings: Settings) -> Plan:
         inbox=settings.inbox,
         report_seconds=settings.report_seconds,
         batch_rows=settings.batch_rows,
+        file_prefixes=settings.file_prefixes,
+        file_max_bytes=settings.file_max_bytes,
+        signals=child_signals,
     )
 
 

@@ -7,6 +7,9 @@ from kombu.utils.json import dumps
 
 from worker.request import RawMessage, Request
 
+#: Header of a message that came by the outbox: the job's commit takes it out of there.
+RELAYED = "relayed"
+
 #: Set by the broker on redelivery: two deliveries of one message must look alike.
 _BROKERS_OWN = frozenset({"redelivered"})
 
@@ -20,6 +23,12 @@ def is_text(value: object) -> TypeGuard[str]:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_relayed(request: Request | RawMessage) -> bool:
+    """Whether the message says that it came by the outbox."""
+    headers = request.headers if isinstance(request, RawMessage) else request.request_dict
+    return bool(headers.get(RELAYED))
 
 
 def body_of(request: Request) -> bytes:

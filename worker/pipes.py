@@ -19,7 +19,7 @@ _MOST_STEPS = 10_000
 
 
 class Pipes:
-    """The unfinished writers and readers of one event loop, over its resets; and a way to write at once."""
+    """The unfinished writers and readers of one event loop, over its resets; it writes, too."""
 
     def __init__(self) -> None:
         self._hub: Any = None

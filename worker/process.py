@@ -8,6 +8,8 @@ from tasks.kind import Kind
 from worker.attempt import attempt
 from worker.child import Child, Plan, open_child
 from worker.delivery import Answer, Parcel
+from worker.postpone import postpone
+from worker.waiting import POSTPONED
 
 #: New objects until Python looks for garbage in cycles; more than a large batch makes.
 _GC_THRESHOLD = 100_000
@@ -36,4 +38,6 @@ def run_batch(parcel: Parcel) -> Answer:
     """Settle a batch; what the pool calls in a child."""
     if _child is None:
         raise RuntimeError("this process was not opened: batches run in prefork children only")
+    if parcel.task == POSTPONED:
+        return postpone(parcel, _child.pool)
     return attempt(parcel, _child)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from celeriac.contract import State
+from celeriac.contract import GROUP, State
 from postgres.kept_jobs import LockedJob, discard_job, lock_job, redrive_job
 from postgres.outbox import Entry, enqueue, remove
 from postgres.replay import close_replays, is_replay
@@ -58,6 +58,8 @@ def redrive(
         body = new_body(job, edited, kinds)
         digest = accept(Delivery(job_id, job.task, body.encode()), kinds).ask.digest
         redrive_job(job_id, body, digest, operator.words("redriven", job.error), cursor)
+        # A worker of an older version left it there, pushed already: it would never go again.
+        remove([job_id], cursor)
         enqueue([Entry(job_id, job.task, body)], cursor)
 
 
@@ -86,7 +88,7 @@ def new_body(job: LockedJob, edited: str | None, kinds: Mapping[str, Kind[Any]])
         raise CannotRedrive(
             f"task {job.task!r} is none of {known}: set CELERIAC_KINDS as the workers have it"
         )
-    body = job.payload or "" if edited is None else _with_arguments(edited)
+    body = job.payload or "" if edited is None else _with_arguments(edited, job.payload or "")
     try:
         read_body(body.encode())
     except BadPayload as error:
@@ -115,11 +117,22 @@ def _dead(job_id: str, job: LockedJob | None) -> LockedJob:
     return job
 
 
-def _with_arguments(edited: str) -> str:
-    """Put other arguments into a body; their text stays as it is, number by number."""
+def _with_arguments(edited: str, payload: str) -> str:
+    """Put other arguments into a body; their text stays as it is, and so does the job's group."""
     try:
         arguments = msgspec.json.decode(edited, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as error:
         raise CannotRedrive(f"the payload must be a JSON object of arguments: {error}") from error
     text = ",".join(f"{json.dumps(name)}:{bytes(raw).decode()}" for name, raw in arguments.items())
-    return f"[[],{{{text}}},{json.dumps(_EMBED)}]"
+    return f"[[],{{{text}}},{_embed(payload)}]"
+
+
+def _embed(payload: str) -> str:
+    """Write that nothing follows the job, but what follows its group."""
+    try:
+        canvas = read_body(payload.encode()).canvas
+    except BadPayload:
+        canvas = None
+    group = bytes(canvas.celeriac_group).decode() if canvas else ""
+    empty = json.dumps(_EMBED)
+    return f"{empty[:-1]}, {json.dumps(GROUP)}: {group}}}" if group else empty

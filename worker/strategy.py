@@ -6,7 +6,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery, Task
@@ -21,6 +21,7 @@ from kombu.message import Message
 from tasks.kind import Kind
 from worker.consumer import Consumer
 from worker.message import is_text
+from worker.postpone import postponed_form
 from worker.preview import preview_of
 from worker.request import Request
 
@@ -55,6 +56,9 @@ def strategy(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
         try:
             _refuse_id(message.headers if body is None else body)
             _refuse_eta((message.headers if body is None else body).get("eta"))
+            kept = postponed_form(message, datetime.now(UTC)) if body is None else None
+            if kept is not None:
+                return consumer.postpone(message, kept)
             _describe(message, body, task.kind)
             return receive(message, body, *rest)
         except _REFUSED_BY_CELERY:

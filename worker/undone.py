@@ -64,7 +64,9 @@ class Undone:
         if locked:
             pairs = [(batch.jobs[at], answer.settlements[at]) for at in sorted(locked)]
             self._wait_for_locks(pairs)
-        return undone | locked
+        stopped = {at for at, s in fates if s.fate is Fate.GIVEN_BACK}
+        self._put_back([batch.jobs[at] for at in sorted(stopped)])
+        return undone | locked | stopped
 
     def child_lost(self, batch: Batch, info: Any) -> None:
         """Run the jobs of a dead child again, each alone; bury one that kills alone, often."""

@@ -15,6 +15,7 @@ from typing import Any, cast
 import msgspec
 
 from celeriac.contract import MAX_BODY_BYTES, MAX_ID_CHARACTERS
+from postgres.replay import is_replay
 from tasks.kind import Kind
 from tasks.wire import body_type, plain_body_type
 from worker.accept import DIGEST_BYTES
@@ -126,6 +127,7 @@ def _delivery(parcel: Parcel, position: int) -> Delivery:
         may_wait=remarks.may_wait,
         cancelled=remarks.cancelled,
         buried=buried,
+        is_relayed=position in parcel.relayed,
     )
 
 
@@ -137,7 +139,10 @@ def _odd_positions(parcel: Parcel) -> set[int]:
     odd.update(
         position
         for position, id_ in enumerate(ids)
-        if not 0 < len(id_) <= MAX_ID_CHARACTERS or not id_.isprintable() or times.get(id_, 1) > 1
+        if not 0 < len(id_) <= MAX_ID_CHARACTERS
+        or not id_.isprintable()
+        or times.get(id_, 1) > 1
+        or is_replay(id_)
     )
     return odd
 

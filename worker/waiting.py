@@ -13,6 +13,9 @@ from worker.request import RawMessage, Request
 #: Task name under which messages wait that belong to no kind; they are only buried.
 RAW = ""
 
+#: Task name under which messages wait that go to the outbox, since their time is far off.
+POSTPONED = " postponed"
+
 
 def lane_of_target(subject: str) -> str:
     """Name the lane in which the jobs of a locked target wait."""
@@ -44,6 +47,8 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
     needs_quiet: bool = False
     buried: str | None = None
     first_busy_at: float | None = None
+    #: It came by the outbox, which its commit takes it out of.
+    is_relayed: bool = False
     #: Whether Flower is told of it.
     is_shown: bool = False
 

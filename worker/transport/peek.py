@@ -26,6 +26,7 @@ class _Headers(msgspec.Struct):
     parent_id: Any = None
     compression: Any = None
     ignore_result: Any = False
+    relayed: Any = False
 
 
 class _Properties(msgspec.Struct):
@@ -102,4 +103,7 @@ def _plain(message: _Message, slab: int, position: int, tasks: Container[str]) -
         # The result names them, in words that only Celery's context knows.
         return None
     rows = 1 + len(message.body) // _CHARACTERS_A_ROW
-    return Waiting(headers.id, headers.task, message.body, wants_result, slab, position, rows=rows)
+    job = Waiting(headers.id, headers.task, message.body, wants_result, slab, position, rows=rows)
+    if headers.relayed:
+        job.is_relayed = True
+    return job
