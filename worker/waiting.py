@@ -49,6 +49,8 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
     first_busy_at: float | None = None
     #: It came by the outbox, which its commit takes it out of.
     is_relayed: bool = False
+    #: Somebody cancelled it before it came here.
+    is_cancelled: bool = False
     #: Whether Flower is told of it.
     is_shown: bool = False
 
@@ -66,7 +68,7 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
         """Say why the job must not start, if it has not committed; None if it may."""
         if isinstance(self.request, Request):
             return self.request.cancel_reason(now)
-        return "revoked" if self.id in revoked else None
+        return "revoked" if self.is_cancelled or self.id in revoked else None
 
     def set_apart(self, fate: Fate) -> None:
         """Keep the job from its task's ordinary ones: a batch of its own waits for it alone.

@@ -3,7 +3,7 @@
 import click
 
 from postgres.holds import held_jobs, held_targets, hold, release
-from postgres.outbox import Entry, enqueue
+from postgres.outbox import Entry, enqueue, remove
 from postgres.transaction import transaction
 from worker.commands.connect import ledger_pool
 from worker.commands.target_add import add_target
@@ -53,6 +53,8 @@ def resume_target(name: str) -> None:
     with transaction(ledger_pool()) as cursor:
         released = release(name, cursor)
         for page in held_jobs(name, cursor):
+            # A row that a worker of an earlier version left behind would keep the new one out.
+            remove([job.id for job in page], cursor)
             enqueue([Entry(job.id, job.task, job.payload) for job in page], cursor)
             count += len(page)
     was = "resumed" if released else "was not held"

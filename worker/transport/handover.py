@@ -93,7 +93,10 @@ class Handover:
         jobs, others = self._read(taken, reservation.plain_tasks if reservation.intake else ())
         if taken.has_doubts:
             ids = [job.id for job in jobs] + list(map(id_of, others.values()))
-            reservation.learn_cancelled(list(filter(None, ids)))
+            cancelled = reservation.learn_cancelled(list(filter(None, ids)))
+            for job in jobs:
+                # Celery forgets what was revoked some hours ago; the job may wait for longer.
+                job.is_cancelled = job.id in cancelled
         if taken.deaths:
             for job in jobs:
                 _mark_suspect(job, taken.deaths)

@@ -100,16 +100,19 @@ class Reservation:
         found: list[bytes] = self._desk.ask("LRANGE", self.keys.slab(number), 0, -1)
         return found[::-1]
 
-    def learn_cancelled(self, ids: Sequence[str]) -> None:
-        """Tell which of these jobs somebody cancelled, before they leave for a child.
+    def learn_cancelled(self, ids: Sequence[str]) -> set[str]:
+        """Return, and tell the rest of the worker, which of these jobs somebody cancelled.
 
         Raises RedisError: a job that was cancelled must not start because nobody could ask.
         """
+        cancelled: set[str] = set()
         if ids and self.on_cancelled is not None:
             # Half a surrogate pair is no text for Redis, but somebody may have sent it.
             names = [id_.encode("utf-8", "surrogatepass") for id_ in ids]
             times = self._desk.ask("ZMSCORE", self.keys.cancelled, *names)
-            self.on_cancelled({id_ for id_, at in zip(ids, times, strict=True) if at is not None})
+            cancelled.update(id_ for id_, at in zip(ids, times, strict=True) if at is not None)
+            self.on_cancelled(cancelled)
+        return cancelled
 
     def dispatch(self, jobs: Sequence[Reserved], *, alone: bool) -> int:
         """Note that a batch goes to a child; return its number.
