@@ -39,9 +39,9 @@ def around_push(push: Callable[..., Any]) -> Callable[..., Any]:
     """Put one crash point in front of the push, and one behind it."""
 
     @wraps(push)
-    def wrapper(*args: Any) -> Any:
+    def wrapper(*args: Any, **options: Any) -> Any:
         die_at(Moment.BEFORE_PUSH)
-        answer = push(*args)
+        answer = push(*args, **options)
         die_at(Moment.AFTER_PUSH)
         return answer
 

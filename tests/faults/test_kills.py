@@ -15,9 +15,9 @@ from worker.embedded import EmbeddedPostgres
 
 #: How often a fault strikes: in the ordinary run of the tests, and in a long storm.
 STORM = pytest.param(100, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800)))
-strikes = pytest.mark.parametrize("times", [pytest.param(20, id="sample"), STORM])
+strikes = pytest.mark.parametrize("times", [pytest.param(8, id="sample"), STORM])
 #: Where the sample repeats in other words what another test does twenty times.
-a_few_strikes = pytest.mark.parametrize("times", [pytest.param(6, id="sample"), STORM])
+a_few_strikes = pytest.mark.parametrize("times", [pytest.param(4, id="sample"), STORM])
 
 CHILD_POINTS = (Point.DELIVERED, Point.CLAIMED, Point.ROWS_WRITTEN)
 

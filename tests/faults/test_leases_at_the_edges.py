@@ -21,6 +21,7 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
         yield storm
 
 
+@pytest.mark.storm
 def test_a_worker_without_room_keeps_its_lease(storm: Storm, tmp_path: Path) -> None:
     """A worker that waits for long jobs alone, and takes no others, is not taken for dead."""
     storm.crew.env["CELERIAC_LEASE_SECONDS"] = "1"

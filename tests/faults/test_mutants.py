@@ -54,7 +54,7 @@ def test_a_planted_defect_is_caught(
 
 
 @pytest.mark.parametrize(
-    "death", [WHOLE_WORKER, pytest.param(UNDONE, marks=STORM), pytest.param(DONE, marks=STORM)]
+    "death", [pytest.param(death, marks=STORM) for death in (WHOLE_WORKER, UNDONE, DONE)]
 )
 def test_the_same_death_without_a_defect_is_none(storm: Storm, death: Death) -> None:
     """What the defects are caught by is their own doing."""
