@@ -31,7 +31,6 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
 @pytest.mark.parametrize(
     ("point", "crashes"),
     [
-        pytest.param(Point.HANDED_OVER, CRASH_LIMIT + 1, id="sample"),
         pytest.param(Point.HANDED_OVER, 5, id="handed over", marks=pytest.mark.storm),
         pytest.param(Point.GATHERED, 5, id="gathered", marks=pytest.mark.storm),
         pytest.param(Point.RESERVED, 5, id="reserved", marks=pytest.mark.storm),

@@ -16,8 +16,8 @@ from worker.embedded import EmbeddedPostgres
 #: How often a fault strikes: in the ordinary run of the tests, and in a long storm.
 STORM = pytest.param(100, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800)))
 strikes = pytest.mark.parametrize("times", [pytest.param(8, id="sample"), STORM])
-#: Where the sample repeats in other words what another test does twenty times.
-a_few_strikes = pytest.mark.parametrize("times", [pytest.param(4, id="sample"), STORM])
+#: Where a sample would say in other words what another test says.
+long_strikes = pytest.mark.parametrize("times", [STORM])
 
 CHILD_POINTS = (Point.DELIVERED, Point.CLAIMED, Point.ROWS_WRITTEN)
 
@@ -63,7 +63,7 @@ def test_children_killed_after_commit(storm: Storm, times: int) -> None:
     assert times <= storm.points.known_claims()
 
 
-@a_few_strikes
+@long_strikes
 def test_children_killed_on_the_way(storm: Storm, times: int) -> None:
     """A death before the claim, after it or after the rows leaves nothing behind."""
     storm.start(seed=3)

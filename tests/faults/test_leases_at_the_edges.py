@@ -42,6 +42,7 @@ def test_a_worker_without_room_keeps_its_lease(storm: Storm, tmp_path: Path) -> 
     assert 0 == sum(worker.log.count("stands still") for worker in storm.crew.workers)
 
 
+@pytest.mark.storm
 def test_a_queue_that_is_added_later(storm: Storm, tmp_path: Path) -> None:
     """What a worker takes while a queue is added is under its lease, and comes back if it dies."""
     slow = SlowJobs(storm, tmp_path)

@@ -27,7 +27,7 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
         yield storm
 
 
-@pytest.mark.parametrize("times", [pytest.param(1, id="sample"), STORM])
+@pytest.mark.parametrize("times", [STORM])
 def test_children_that_stand_still(storm: Storm, times: int) -> None:
     """Their batches stay theirs, and commit once they go on: their worker renews its lease."""
     random = Random(21)
