@@ -150,6 +150,7 @@ def test_settings_are_for_the_owner_only(running: Up) -> None:
     assert f"{running.folder}/inbox" == settings["CELERIAC_INBOX"]
 
 
+@pytest.mark.storm
 def test_dead_worker_ends_the_stack(running: Up) -> None:
     """A worker that dies ends `up` with status 1, its name and its last words."""
     running.main_process("ingest").kill()
@@ -170,6 +171,7 @@ def test_wrong_setting_is_told(up: Up) -> None:
     assert "CELERIAC_POOL_SIZE" in said
 
 
+@pytest.mark.storm
 def test_killed_stack_is_cleaned_by_the_next(running: Up) -> None:
     """After SIGKILL of `up` the next one ends what was left, and works."""
     running.process.kill()

@@ -53,6 +53,7 @@ def test_crashes_bury_no_bystander(storm: Storm, point: Point, crashes: int) -> 
     storm.finish().assert_clean()
 
 
+@pytest.mark.storm
 def test_poison_that_ends_the_whole_worker_is_buried(storm: Storm, tmp_path: Path) -> None:
     """A job whose runs take the main process along is buried alone; its neighbours commit."""
     deaths = tmp_path / "deaths"

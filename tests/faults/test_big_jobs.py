@@ -28,6 +28,7 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
         yield storm
 
 
+@pytest.mark.storm
 def test_big_jobs_beside_small_ones(storm: Storm, tmp_path: Path) -> None:
     """All are committed, no process holds them all at once, and Redis is never blocked for long."""
     entries = Entries(storm, tmp_path / "entries.jsonl")

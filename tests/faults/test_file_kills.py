@@ -83,6 +83,7 @@ def test_worker_killed_in_a_file(site: DepotSite, make: Callable[[], Worker]) ->
     assert ("committed", ROWS, ROWS, 0, None) == site.account("moved")
 
 
+@pytest.mark.storm
 def test_child_that_wakes_late_writes_nothing(site: DepotSite, make: Callable[[], Worker]) -> None:
     """A child stops in mid-step while another worker ends its job: what it then does is undone."""
     first = make().start()
@@ -106,6 +107,7 @@ def test_child_that_wakes_late_writes_nothing(site: DepotSite, make: Callable[[]
     assert ("committed", ROWS, ROWS, 0, None) == site.account("late")
 
 
+@pytest.mark.storm
 def test_stopping_worker_leaves_the_rest_to_another(
     site: DepotSite, make: Callable[[], Worker]
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_dead_owners_jobs_come_back_within_two_leases(
     assert max(seconds) <= (2 * LEASE_SECONDS,), seconds
 
 
+@pytest.mark.storm
 def test_a_live_owners_jobs_are_never_given_away(storm: Storm, tmp_path: Path) -> None:
     """Neither a job that lasts five leases nor one that is due in six comes twice."""
     storm.crew.env["CELERIAC_LEASE_SECONDS"] = "1"

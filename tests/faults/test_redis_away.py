@@ -51,6 +51,7 @@ def assert_each_ran_once(storm: Storm, slow: SlowJobs, jobs: list[str]) -> None:
     assert 2 == len(storm.crew.workers)
 
 
+@pytest.mark.storm
 def test_redis_refuses_for_longer_than_a_lease(
     parts: tuple[Storm, FaultProxy, SlowJobs],
 ) -> None:

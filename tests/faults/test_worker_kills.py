@@ -53,6 +53,7 @@ def test_whole_workers_killed(storm: Storm, times: int) -> None:
     assert 0 < storm.points.known_claims()
 
 
+@pytest.mark.storm
 @strikes
 def test_processes_killed_at_any_time(storm: Storm, times: int) -> None:
     """Idle or busy, child or main process: the promises hold."""
