@@ -125,6 +125,7 @@ def test_main_job_runs_once_and_again(up: Up) -> None:
     assert [] == up.stack()
 
 
+@pytest.mark.storm
 def test_ctrl_c_leaves_nothing_running(up: Up) -> None:
     """Ctrl-C in the middle of the main job ends every process, with status 0."""
     up.start("--main-job")
@@ -137,6 +138,7 @@ def test_ctrl_c_leaves_nothing_running(up: Up) -> None:
     assert [] == up.stack()
 
 
+@pytest.mark.storm
 def test_settings_are_for_the_owner_only(running: Up) -> None:
     """The settings file holds the URLs of the stack and is closed to others."""
     file = running.folder / "env"
@@ -161,6 +163,7 @@ def test_dead_worker_ends_the_stack(running: Up) -> None:
     assert [] == running.stack()
 
 
+@pytest.mark.storm
 def test_wrong_setting_is_told(up: Up) -> None:
     """A setting that does not work ends `up` with status 1 and the setting's name."""
     up.start(CELERIAC_POOL_SIZE="none")

@@ -94,6 +94,7 @@ def test_what_no_worker_takes_is_told(site: Site, url: str) -> None:
     assert "'no_such_report' is not served" in answer.json()["detail"]
 
 
+@pytest.mark.storm
 def test_the_loop_is_never_held_up(
     site: Site, url: str, make_worker: Callable[..., Worker]
 ) -> None:

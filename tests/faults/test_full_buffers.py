@@ -81,6 +81,7 @@ def test_warm_shutdown_gives_the_buffer_back(storm: Storm) -> None:
     assert_all_is_back(storm)
 
 
+@pytest.mark.storm
 def test_cold_shutdown_gives_everything_back(storm: Storm) -> None:
     """After QUIT during a warm shutdown what ran goes back with the buffer, unless it committed."""
     with full_buffers(storm):

@@ -15,7 +15,7 @@ from worker.embedded import EmbeddedPostgres
 
 #: How often a fault strikes: in the ordinary run of the tests, and in a long storm.
 STORM = pytest.param(100, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800)))
-strikes = pytest.mark.parametrize("times", [pytest.param(5, id="sample"), STORM])
+strikes = pytest.mark.parametrize("times", [pytest.param(4, id="sample"), STORM])
 #: Where a sample would say in other words what another test says.
 long_strikes = pytest.mark.parametrize("times", [STORM])
 

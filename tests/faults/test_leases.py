@@ -30,7 +30,7 @@ STEPS = (
     Point.ACKNOWLEDGED,
 )
 #: Deaths at all steps are in the storm.
-SAMPLE = (Point.RESERVED, Point.HANDED_OVER, Point.RESULTS_STORED)
+SAMPLE = (Point.RESERVED, Point.HANDED_OVER)
 STORM = tuple(islice(cycle(STEPS), 100))
 kills = pytest.mark.parametrize(
     "steps",

@@ -21,7 +21,7 @@ DEATHS = (
 strikes = pytest.mark.parametrize(
     "times",
     [
-        pytest.param(4, id="sample"),
+        pytest.param(3, id="sample"),
         pytest.param(100, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800))),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from kombu import Connection
+from kombu import Connection, pools
 from redis import Redis
 
 from tests.integration.test_reserve import connected, consuming, places
@@ -158,6 +158,8 @@ def test_a_connection_that_breaks_meanwhile(taker: Taker, server: Redis, broker_
     def break_off() -> None:
         taker.send("behind")
         server.client_kill_filter(_type="normal", skipme=True)
+        # Other tests' pools must not find their connections dead later.
+        pools.reset()
 
     taker.then = break_off
     taker.send("first")

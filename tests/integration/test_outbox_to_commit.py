@@ -118,7 +118,7 @@ def test_relay_killed_around_its_push(
     assert (700 if was_pushed else 0) == queued(env)
     wait_for(lambda: outbox(env) == (0, 700) and queued(env) == 700, 20, "all to be pushed")
     closed = "SELECT 1 FROM celeriac.relay_epoch WHERE remembered = %s"
-    wait_for(lambda: sql(env, closed, (int(was_pushed),)), 10, "the dead one's epoch to be closed")
+    wait_for(lambda: sql(env, closed, (int(was_pushed),)), 30, "the dead one's epoch to be closed")
     assert 700 == queued(env)
 
 
