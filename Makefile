@@ -31,7 +31,7 @@ lint: $(VENV)/tested ## check style, format and types
 faults: $(VENV)/tested ## the long storm of kills and cuts
 	$(BIN)/python -m pytest -m storm $(ARGS)
 
-bench: $(VENV)/tested bench/.venv/made ## measure side by side with peers, 25 min (QUICK=1: 3 min)
+bench: $(VENV)/tested bench/.venv/made ## measure side by side with peers and COPY, long (QUICK=1: short)
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 bench/.venv/made: bench/requirements.txt | $(VENV)/made
