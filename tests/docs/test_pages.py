@@ -52,7 +52,7 @@ def test_every_key_in_redis_is_explained() -> None:
 
     keys = Keys("", "<owner>")
     named = {keys.owners, keys.suspects, keys.slabs, keys.running, keys.recovered, keys.told}
-    named |= {f"{keys.slab_prefix}<n>", keys.nothing}
+    named |= {f"{keys.slab_prefix}<n>", keys.cancelled, keys.nothing}
     assert named == {key.strip("`") for key, *_ in rows}
 
 
