@@ -20,9 +20,9 @@ def write_file(path: Path, rows: int, bad: str | None = None) -> Path:
     spoil = SPOILERS[bad] if bad else None
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        flights = _flights()
-        writer.writerow(["id", *next(flights)])
-        for number, flight in enumerate(itertools.islice(flights, rows), 1):
+        source = flights()
+        writer.writerow(["id", *next(source)])
+        for number, flight in enumerate(itertools.islice(source, rows), 1):
             row = [str(number), *flight]
             if spoil and number % BAD_EVERY == 0:
                 spoil(row)
@@ -30,7 +30,7 @@ def write_file(path: Path, rows: int, bad: str | None = None) -> Path:
     return path
 
 
-def _flights() -> Iterator[Row]:
+def flights() -> Iterator[Row]:
     """Yield the header, then the month again and again; what is missing is empty."""
     with gzip.open(SOURCE, "rt", encoding="utf-8", newline="") as file:
         header, *month = csv.reader(file)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import files
+from bench import files, row_paths
 from bench.drain import drain
 from bench.enqueue import caller_commit_ratio, enqueue, outbox_to_commit
 from bench.flights import write_file
@@ -17,9 +17,11 @@ from bench.results import Results
 from bench.subjects import find
 from bench.subjects.celeriac import ingest_queue, produce
 
-WORKER = "celeriac_1w2c"
+WORKER = "celeriac"
 #: One-row jobs are drained elsewhere too.
 MOST_JOBS = 20_000
+#: Of few rows each.
+MOST_BATCHES = 2_000
 #: The way whose jobs are followed to their rows.
 TO_COMMIT = "outbox_to_commit"
 
@@ -40,6 +42,7 @@ class Loads:
             "bad_files": self._bad_files,
             "file_memory": self._memory,
             "rows": self._rows,
+            "row_paths": self._row_paths,
             "enqueue": self._enqueue,
             "enqueue_commit": self._enqueue_commit,
         }
@@ -81,6 +84,14 @@ class Loads:
                     self.ground, find(WORKER), place, messages, rows_a_job=int(size)
                 ).seconds
                 self._add("rows_per_s", size, jobs * int(size) / seconds)
+
+    def _row_paths(self, names: Sequence[str]) -> None:
+        for name in self._interleaved("row_paths", names, self.plan.load_runs):
+            way, rows_a_batch = name.split("_")
+            rows = min(self.plan.rows, int(rows_a_batch) * MOST_BATCHES)
+            place = self.ground.servers.fresh()
+            rate = row_paths.rows_per_s(place, way, int(rows_a_batch), rows)
+            self._add("row_path_rows_per_s", name, rate)
 
     def _enqueue(self, ways: Sequence[str]) -> None:
         jobs = self.plan.enqueue_jobs

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 #: Of single jobs, by subjects; then of loads, by what is compared in each.
 JOB_SCENARIOS = ("drain", "latency", "half", "far", "backlog", "ledger")
-LOAD_SCENARIOS = ("files", "bad_files", "file_memory", "rows", "enqueue", "enqueue_commit")
+LOAD_SCENARIOS = (
+    "files",
+    "bad_files",
+    "file_memory",
+    "rows",
+    "row_paths",
+    "enqueue",
+    "enqueue_commit",
+)
 SCENARIOS = (*JOB_SCENARIOS, *LOAD_SCENARIOS)
 #: Backlogs and ledgers take long to make.
 GROWTH_RUNS = 3
@@ -40,25 +48,28 @@ class Plan:
         return found
 
 
-_CELERIAC = ("celeriac_1w1c", "celeriac_1w2c")
+_CELERIAC = ("celeriac_1w1c", "celeriac")
 FULL = Plan(
     subjects={
         "drain": (
             *("floor", "floor_uuid7"),
             *(*_CELERIAC, "celeriac_2w1c", "celeriac_2w2c"),
-            *("celeriac_1w1c_uuid7", "celeriac_1w2c_results", "celeriac_1w2c_noevents"),
+            *("celeriac_1w1c_uuid7", "celeriac_results", "celeriac_noevents"),
             *("celery_prefork", "celery_threads", "celery_batched"),
             *("dramatiq", "taskiq", "procrastinate"),
         ),
         "latency": (*("floor", *_CELERIAC, "celery_prefork", "dramatiq", "taskiq"),),
         "half": _CELERIAC,
         "far": ("floor", *_CELERIAC, "celery_prefork", "dramatiq"),
-        "backlog": ("celeriac_1w2c",),
-        "ledger": ("celeriac_1w2c",),
+        "backlog": ("celeriac",),
+        "ledger": ("celeriac",),
         "files": ("copy", "clean", "copy_upsert", "upsert", "bad"),
         "bad_files": ("type", "check", "not_null", "fk", "unique"),
         "file_memory": ("1000000", "20000000"),
         "rows": ("1", "10", "100", "1000"),
+        "row_paths": tuple(
+            f"{way}_{rows}" for rows in (10, 100, 1_000, 10_000) for way in ("statement", "copy")
+        ),
         "enqueue": (
             *("floor", "send_task", "kombu_batch", "one", "many", "async_many", "outbox"),
             "outbox_to_commit",

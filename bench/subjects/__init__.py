@@ -13,7 +13,7 @@ def find(name: str) -> Subject:
     subject = PEERS.get(name) or floor(name) or celeriac(name)
     if subject is None:
         possible = ", ".join(
-            ("floor[_uuid7]", "celeriac_<W>w<C>c[_uuid7][_results][_noevents]", *PEERS)
+            ("floor[_uuid7]", "celeriac[_<W>w<C>c][_uuid7][_results][_noevents]", *PEERS)
         )
         raise ValueError(f"no subject {name!r}, possible are {possible}")
     return subject

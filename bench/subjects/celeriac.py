@@ -12,15 +12,18 @@ from bench.subjects.subject import ROOT, Home, Subject
 
 QUEUE = "celeriac.ingest"
 CATALOG = ROOT / "bench" / "catalog"
-_NAME = re.compile(r"celeriac_(\d+)w(\d+)c(_uuid7)?(_results)?(_noevents)?")
+_NAME = re.compile(r"celeriac(?:_(\d+)w(\d+)c)?(_uuid7)?(_results)?(_noevents)?")
 
 
 def celeriac(name: str) -> Subject | None:
-    """Return the subject of a name such as ``celeriac_1w2c_uuid7``; None for other names."""
+    """Return the subject of a name such as ``celeriac_2w1c_uuid7``; None for other names.
+
+    A name that counts nothing means what the settings do: one worker with two children.
+    """
     found = _NAME.fullmatch(name)
     if not found:
         return None
-    workers, children = int(found[1]), int(found[2])
+    workers, children = int(found[1] or 1), int(found[2] or 2)
     ids = "uuid7" if found[3] else "uuid4"
     results = "results" if found[4] else "ignore"
     return Subject(
