@@ -9,6 +9,9 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; d
 DIR ?= var
 ARGS ?=
 
+# Whatever the environment says: else each of many processes compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install run test lint faults bench clean
 
@@ -21,7 +24,7 @@ run: $(VENV)/runs ## set everything up, run the main job, stay up with Flower (O
 	$(BIN)/python -m worker up --dir $(DIR) $(if $(ONCE),--once,--main-job)
 
 test: $(VENV)/tested ## run the tests (ARGS="-k name" passes options to pytest)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/tested ## check style, format and types
 	$(BIN)/ruff check .

@@ -10,15 +10,34 @@ import pytest
 from psycopg2 import sql
 
 from postgres.migrate import migrate
+from tests import own_folder
 from tests.workers import ROOT, Worker
 from worker.embedded import EmbeddedPostgres, EmbeddedValkey
 
 TEMPLATE = "celeriac_template"
-POSTGRES_SETTINGS = {"shared_buffers": "32MB", "max_connections": "100", "max_wal_size": "256MB"}
+#: Tests that kill or restart a server have one of their own, as durable as in production; here
+#: nobody reads what was on disk, and databases come and go by the hundred.
+POSTGRES_SETTINGS = {
+    "shared_buffers": "32MB",
+    "max_connections": "100",
+    "max_wal_size": "256MB",
+    "fsync": "off",
+    "full_page_writes": "off",
+}
+
+#: Files that take long come first: no process of the run is left alone with one of them.
+LONGEST_FIRST = ("acceptance", "faults", "docs", "integration", "unit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what the run leaves behind together; processes of xdist inherit the folder."""
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(own_folder.enter())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what is marked as a storm, unless the expression after -m speaks of storms."""
+    """Put long files first; deselect storms, unless the expression after -m speaks of them."""
+    items.sort(key=_rank)
     if "storm" in config.getoption("-m", default=""):
         return
     storms = [item for item in items if item.get_closest_marker("storm")]
@@ -27,9 +46,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=storms)
 
 
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.parent.name
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """One PostgreSQL a test process, as durable as in production."""
+    """One PostgreSQL a test process, which promises nothing over a crash of the machine."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("servers"), settings=POSTGRES_SETTINGS)
     server.start()
     yield server
@@ -111,7 +135,8 @@ def make_worker() -> Iterator[Callable[..., Worker]]:
 
 def _fresh_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
-    _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    # Copied file by file: without fsync less work than to log every page.
+    _execute(server, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
     yield server.url(name)
     # Tests that kill PostgreSQL leave it running again, or their database is not worth dropping.
     if server.is_running:

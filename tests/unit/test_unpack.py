@@ -67,12 +67,15 @@ def body(*parts: object) -> bytes:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=8,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=4,
 )
 
 
-@given(rows=st.lists(st.dictionaries(st.text(), json_values), min_size=1), spaced=st.booleans())
+rows_of_json = st.lists(st.dictionaries(st.text(), json_values, max_size=3), min_size=1, max_size=3)
+
+
+@given(rows=rows_of_json, spaced=st.booleans())
 def test_plain_is_read_as_by_the_careful_way(rows: list[Any], spaced: bool) -> None:
     """Payload, rows and digest of a plain job are what accept makes of the same bytes."""
     kind = ingest()
