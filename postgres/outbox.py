@@ -47,6 +47,19 @@ def enqueue(entries: Sequence[Entry], cursor: Cursor) -> None:
         cursor.execute(statement("enqueue_jobs"), parameters)
 
 
+def read_others(entries: Sequence[Entry], cursor: Cursor) -> dict[tuple[str, str], str]:
+    """Return, by id and body, the body with which the outbox has an id, where that is another text.
+
+    Call it after :func:`enqueue`, in the same transaction.
+    """
+    if not entries:
+        return {}
+    parameters = {"ids": [one.id for one in entries], "bodies": [one.body for one in entries]}
+    with refusals(Phase.RECORD):
+        cursor.execute(statement("read_other_entries"), parameters)
+        return {(id_, body): kept for id_, body, kept in cursor.fetchall()}
+
+
 def remove(ids: Sequence[str], cursor: Cursor) -> None:
     """Take jobs out that the ledger now knows the end of; ids that are not there are no matter."""
     if ids:

@@ -4,7 +4,8 @@ The ledger is what tells a job that comes again from a new one. So what is
 forgotten here bounds for how long that works: the dedupe horizon. Held and
 dead jobs, jobs under way and jobs of the outbox are never forgotten, nor are
 jobs of which a report's file or a quarantined row is left, nor groups that wait
-for a job.
+for a job. The same sweep clears the outbox of what workers that know nothing of
+it committed and left there.
 """
 
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ def purge(horizon: Horizon, first_page: int, cursor: Cursor) -> Purged:
         "beyond": f"({first_page + _SLICE_PAGES},0)",
     }
     with refusals(Phase.RECORD):
+        cursor.execute(statement("sweep_entries"), parameters)
         # Entries first: a job whose last entry goes may go with the same slice.
         cursor.execute(statement("purge_quarantined"), parameters)
         entries = cursor.rowcount

@@ -2,12 +2,12 @@
 
 The main process writes down what the outbox is to keep, a child commits it,
 and only then is the message settled. Die in between, and it comes again: the
-outbox keeps the first of an id.
+outbox keeps the first of an id. One with another payload than the first is buried.
 """
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,10 +17,14 @@ from celery.worker import state
 from kombu.message import Message
 
 from celeriac.contract import MAX_BODY_BYTES, MAX_ID_CHARACTERS
+from postgres import Cursor
 from postgres.errors import PostgresError
-from postgres.outbox import Entry, enqueue
-from postgres.transaction import Lender, transaction
-from worker.delivery import Answer, Fate, Parcel, Settlement
+from postgres.outbox import Entry, enqueue, read_others
+from postgres.transaction import transaction
+from worker.accept import Accepted, accept
+from worker.child import Child
+from worker.commit import bury_conflicts
+from worker.delivery import Answer, Delivery, Fate, Parcel, Settlement
 
 FAR_OFF = timedelta(minutes=1)
 
@@ -64,18 +68,40 @@ def postponed_form(message: Message, now: datetime) -> bytes | None:
     return None if b"\\u0000" in kept else kept
 
 
-def postpone(parcel: Parcel, pool: Lender) -> Answer:
+def postpone(parcel: Parcel, child: Child) -> Answer:
     """Commit a parcel of such messages to the outbox, all or none."""
     started = time.monotonic()
     entries = [_entry(id_, body) for id_, body in zip(parcel.ids, parcel.bodies, strict=True)]
     try:
-        with transaction(pool) as cursor:
+        with transaction(child.pool) as cursor:
             enqueue(entries, cursor)
-        settlements = [Settlement(one.id, Fate.POSTPONED) for one in entries]
+            conflicts = _conflicts(entries, child, cursor)
+            bury_conflicts([*conflicts.values()], child, cursor)
+        settlements = [_settlement(one, conflicts) for one in entries]
     except PostgresError as error:
         settlements = [Settlement(one.id, Fate.WAIT, error=str(error)) for one in entries]
     seconds = time.monotonic() - started
     return Answer([0] * len(entries), dict(enumerate(settlements)), seconds)
+
+
+def _conflicts(
+    entries: Sequence[Entry], child: Child, cursor: Cursor
+) -> dict[tuple[str, str], Accepted]:
+    """Return those whose id waits in the outbox with another payload, however that was written."""
+    found = {}
+    for (id_, body), kept in read_others(entries, cursor).items():
+        task = next(one.task for one in entries if (one.id, one.body) == (id_, body))
+        mine, first = (
+            accept(Delivery(id_, task, one.encode()), child.kinds) for one in (body, kept)
+        )
+        if mine.ask.digest != first.ask.digest:
+            found[id_, body] = mine
+    return found
+
+
+def _settlement(entry: Entry, conflicts: Container[tuple[str, str]]) -> Settlement:
+    is_another = (entry.id, entry.body) in conflicts
+    return Settlement(entry.id, Fate.CONFLICT if is_another else Fate.POSTPONED)
 
 
 def _far_off(eta: object, now: datetime) -> datetime | None:

@@ -264,7 +264,10 @@ def test_states_that_postgres_knows(database: str) -> None:
 
 def test_cancelled_job_is_over(database: str) -> None:
     """It leaves the outbox, and the ledger says who cancelled it; twice is no different."""
-    query(database, OWN, ("job",))
+    text = (
+        """SELECT celeriac.enqueue('own.task', '{}', id => 'job', options => '{"track": false}')"""
+    )
+    query(database, text)
 
     answers = [query(database, "SELECT celeriac.cancel('job')") for _ in range(2)]
 
@@ -272,6 +275,19 @@ def test_cancelled_job_is_over(database: str) -> None:
     assert [] == entries(database)
     ledger = query(database, "SELECT state, error LIKE 'cancelled by %' FROM celeriac.job")
     assert [("cancelled", True)] == ledger
+
+
+def test_cancelled_job_goes_where_somebody_waits(database: str) -> None:
+    """One that is to write a result is due at once: a worker tells who waits for it."""
+    text = "SELECT celeriac.enqueue('own.task', '{}', now() + interval '1 day', %s)"
+    for id_ in ("job", "other"):
+        query(database, text, (id_,))
+
+    query(database, "SELECT celeriac.cancel('job')")
+
+    due = "SELECT id FROM celeriac.outbox WHERE run_at <= clock_timestamp()"
+    assert [("job",)] == query(database, due)
+    assert [("cancelled",)] == query(database, "SELECT celeriac.state('job')")
 
 
 def test_cancel_says_what_it_cannot_undo(database: str) -> None:

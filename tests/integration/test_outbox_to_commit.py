@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
+from celeriac import Client, JobCancelled
 from tests.faults.planted_relay import TOKEN, Moment
 from tests.faults.redis_state import places, redis_client
 from tests.integration.relays import RelayProcess, enqueue, outbox, queued
@@ -22,6 +23,7 @@ Env = dict[str, str]
 MakeRelay = Callable[..., RelayProcess]
 MakeWorker = Callable[..., Worker]
 
+STORM = pytest.param(100_000, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800)))
 ONE_ROW = '{"target": "alpha", "rows": [{"n": 1}]}'
 
 
@@ -86,9 +88,12 @@ def test_every_end_takes_a_job_out(
         text = "SELECT celeriac.enqueue('celeriac.ingest', %s, id => %s, options => %s)"
         sql(env, text, (kwargs, id_, options))
     sql(env, "SELECT celeriac.enqueue('own.unknown', '{}', id => 'unknown')")
+    far_off = "SELECT celeriac.enqueue('celeriac.ingest', %s, now() + interval '1 day', 'never')"
+    sql(env, far_off, (ONE_ROW,))
     make_relay(env)
     wait_for(lambda: queued(env) == 305, what="the push")
-    assert [("cancelled",)] == sql(env, "SELECT celeriac.cancel('no')")
+    for id_ in ("no", "never"):
+        assert [("cancelled",)] == sql(env, "SELECT celeriac.cancel(%s)", (id_,))
     make_worker(env, queues="celeriac.ingest,own.unknown").start()
     wait_for(lambda: outbox(env) == (0, 0), 30, "all to end")
 
@@ -97,7 +102,11 @@ def test_every_end_takes_a_job_out(
 
     states = dict(sql(env, "SELECT id, state FROM celeriac.job WHERE state <> 'committed'"))
     expected = {"dead": "dead", "held": "held", "unknown": "dead"}
-    assert expected | {"late": "cancelled", "no": "cancelled"} == states
+    assert expected | dict.fromkeys(("late", "no", "never"), "cancelled") == states
+    with Client(env["CELERIAC_BROKER_URL"], env["CELERIAC_RESULT_URL"]) as client:
+        for id_ in ("no", "never"):
+            with pytest.raises(JobCancelled, match="cancelled by"):
+                client.ticket(id_).wait(10)
 
 
 @pytest.mark.parametrize("moment", list(Moment))
@@ -122,9 +131,7 @@ def test_relay_killed_around_its_push(
     assert 700 == queued(env)
 
 
-@pytest.mark.parametrize(
-    "jobs", [2_000, pytest.param(100_000, marks=pytest.mark.storm, id="storm")]
-)
+@pytest.mark.parametrize("jobs", [2_000, STORM])
 def test_flushall_with_a_backlog(
     env: Env, make_relay: MakeRelay, make_worker: MakeWorker, jobs: int
 ) -> None:

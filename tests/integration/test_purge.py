@@ -72,6 +72,34 @@ def test_only_what_ended_long_ago_is_forgotten(child: Child, database: str) -> N
     assert {"dead", "in the outbox", "has bad rows", "new"} == known(database)
 
 
+def test_what_old_workers_left_in_the_outbox_goes(child: Child, database: str) -> None:
+    """Jobs that were pushed and ended long ago go, wherever they lie; no others do."""
+    for id_ in ("left", "fresh", "due", "held"):
+        settle(child, deliver(id_, "alpha", [{"n": 1}]))
+    settle(child, deliver("given up", "alpha", [{"n": 1}], cancelled="revoked"))
+    query(database, AGE)
+    query(database, "UPDATE celeriac.job SET committed_at = now() WHERE id = 'fresh'")
+    held = "UPDATE celeriac.job SET state = 'held', error = 'x', inserted = 0, committed_at = NULL"
+    query(database, f"{held} WHERE id = 'held'")
+    enqueued = """
+        INSERT INTO celeriac.outbox (id, task, body, run_at, created_at, epoch, push)
+        SELECT
+            id, 't', repeat('x', 1500), now(), now() - interval '2 hours',
+            CASE WHEN is_pushed THEN gen_random_uuid() END, CASE WHEN is_pushed THEN 1 END
+        FROM (
+            SELECT n::text, false FROM generate_series(1, 1000) AS n
+            UNION ALL SELECT 'due', false
+            UNION ALL SELECT unnest('{left,given up,fresh,held,unknown}'::text[]), true
+        ) AS one (id, is_pushed)
+    """
+    query(database, enqueued)
+
+    sweep(child)
+
+    left = {id_ for (id_,) in query(database, "SELECT id FROM celeriac.outbox")}
+    assert {str(n) for n in range(1, 1001)} | {"fresh", "held", "unknown", "due"} == left
+
+
 def test_closed_entries_go_and_open_ones_stay(child: Child, database: str) -> None:
     """Open entries are kept for ever, unless a setting says for how long; their job goes after."""
     set_aside(child)
