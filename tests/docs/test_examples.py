@@ -7,6 +7,7 @@ import pytest
 from celery import Celery
 from celery.result import AsyncResult
 
+from celeriac import Client
 from tests.docs.conftest import Site
 from tests.workers import ROOT
 
@@ -51,6 +52,16 @@ def test_a_move_happens_once(stock: tuple[Site, Celery]) -> None:
 
     assert {"sku": "nut", "on_hand": 7} == first == second
     assert [(7,)] == site.query("SELECT on_hand FROM shop.stock WHERE sku = 'nut'")
+
+
+def test_the_client_enqueues_a_move(stock: tuple[Site, Celery]) -> None:
+    """A move comes from our client as from stock Celery."""
+    site, _ = stock
+
+    with Client(site.env["CELERIAC_BROKER_URL"], site.env["CELERIAC_RESULT_URL"]) as client:
+        answer = client.enqueue("shop.move_stock", {"sku": "nut", "change": 5}).wait(WAIT_SECONDS)
+
+    assert {"sku": "nut", "on_hand": 15} == answer
 
 
 def test_moves_are_committed_in_batches(stock: tuple[Site, Celery]) -> None:

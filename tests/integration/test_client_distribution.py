@@ -1,10 +1,15 @@
 """The client stands alone: what it imports, what its wheel holds."""
 
+import ast
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 import celeriac
 from tests.workers import ROOT
@@ -12,6 +17,23 @@ from tests.workers import ROOT
 SOURCE = ROOT / "client" / "src"
 STRANGERS = {"celery", "django", "kombu", "psycopg2", "config", "tasks", "worker", "postgres"}
 BUILD_SECONDS = 120
+OLDEST = (3, 10)
+#: What a producer on any Python does without a server.
+USE = """
+import sys
+import celeriac
+from celeriac import BadPayload, BrokerUnavailable, Client, outbox
+assert sys.version_info[:2] == {version}
+for name in celeriac.__all__:
+    getattr(celeriac, name)
+with Client("unix:///nowhere/redis.sock") as client:
+    group = client.group(id="g")
+    print(*group.ingest_many("alpha", [{{"n": 1}}, {{"n": 2}}], rows_per_job=1))
+    try:
+        client.ingest("alpha", {{"n": 1}})
+    except BrokerUnavailable as error:
+        print(type(error).__name__)
+"""
 
 ALONE = """
 import sys
@@ -59,6 +81,45 @@ def test_every_name_that_is_offered_is_there() -> None:
 
     assert [] == [name for name, value in found.items() if value.__name__ != name]
     assert not hasattr(celeriac, "nothing")
+
+
+def pythons(minor: int) -> list[str]:
+    """Return the interpreters of a version that are at hand."""
+    found = [str(path) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")]
+    found += filter(None, [shutil.which(f"python3.{minor}")])
+    asked = [subprocess.run([one, "-c", ""], capture_output=True, check=False) for one in found]
+    # pyenv's shims are there for versions that are switched off, too.
+    return [one for one, done in zip(found, asked, strict=True) if done.returncode == 0]
+
+
+@pytest.mark.parametrize("minor", [10, 12, 13])
+def test_the_client_runs_on_each_python(tmp_path: Path, minor: int) -> None:
+    """On each version that it promises and that is at hand, everything is imported and works."""
+    if not pythons(minor):
+        pytest.skip(f"no Python 3.{minor} is at hand")
+    redis = find_spec("redis")
+    assert redis is not None
+    assert redis.origin is not None
+    (tmp_path / "redis").symlink_to(Path(redis.origin).parent)
+    # redis-py imports it on Python 3.10; here nobody waits for anything with it.
+    (tmp_path / "async_timeout.py").write_text("timeout = None")
+    paths = f"import sys; sys.path[:0] = [{str(SOURCE)!r}, {str(tmp_path)!r}]"
+
+    done = subprocess.run(
+        [pythons(minor)[0], "-IB", "-c", paths + USE.format(version=(3, minor))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (0, "g:1 g:2\nBrokerUnavailable\n") == (done.returncode, done.stdout), done.stderr
+
+
+def test_the_client_is_written_for_the_oldest_python() -> None:
+    """No file of it has a word that Python 3.10 cannot read."""
+    for path in (SOURCE / "celeriac").rglob("*.py"):
+        ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=OLDEST)
 
 
 def test_the_wheel_holds_the_client_alone(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from celeriac import AsyncOutbox, BadPayload, Outbox, outbox
 from celeriac.values import decode
 
 if not django_settings.configured:
-    django_settings.configure(DATABASES={}, INSTALLED_APPS=[])
+    django_settings.configure(DATABASES={}, INSTALLED_APPS=[], USE_TZ=True, TIME_ZONE="UTC")
     django.setup()
 
 ROWS = [{"a": 1, "price": Decimal("1.10")}, {"a": None, "big": 2**70}]

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from celeriac.awaiting import Edge
 from celeriac.bulk import Summary
 from celeriac.cancel import Cancellation
 from celeriac.contract import INGEST, QUEUES
 from celeriac.group import AsyncGroup
-from celeriac.jobs import Job, file_job, ingest_job, report_job
+from celeriac.jobs import Job, file_job, ingest_job, own_job, report_job
 from celeriac.members import Members
 from celeriac.options import Options
 from celeriac.payload import check_id
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from celeriac.options import Given
+
+Answer = TypeVar("Answer")
 
 
 class AsyncClient:
@@ -94,6 +96,17 @@ class AsyncClient:
         made = report_job(name, params, format, fresh_for)
         return await self._enqueue(made, Options(**options))
 
+    async def enqueue(
+        self,
+        task: str,
+        arguments: Mapping[str, Any],
+        *,
+        queue: str | None = None,
+        **options: "Unpack[Given]",
+    ) -> AsyncTicket:
+        """Enqueue a job of a kind of your own; its queue is called like the task, unless said."""
+        return await self._enqueue(own_job(task, arguments, queue), Options(**options))
+
     def group(self, **options: "Unpack[Given]") -> AsyncGroup[AsyncTicket]:
         """Begin a group: jobs that are sent together, and one that follows when all committed."""
         return AsyncGroup(Members(Options(**options)), self._gather, self._send_group)
@@ -125,7 +138,7 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def _gather(self, plan: Plan[str]) -> str:
+    async def _gather(self, plan: Plan[Answer]) -> Answer:
         return await self._edge.run(plan, is_bounded=False)
 
     async def _send_group(self, members: Members, then: Plan[Job]) -> AsyncTicket:

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections import deque
 from contextlib import suppress
-from itertools import islice
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -23,7 +22,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from celeriac.connection import pool_options
 from celeriac.errors import BrokerUnavailable
-from celeriac.steps import Ask, Hear, Pause, Plan, Step, Subscribe, Take
+from celeriac.steps import Ask, Hear, Pause, Plan, Step, Subscribe, Take, take_async
 from celeriac.unavailable import unavailable
 from celeriac.urls import Address
 from celeriac.wire import pack
@@ -225,7 +224,7 @@ class _Run:
         if isinstance(step, Ask):
             return await self._edge.server(step.server).ask(step, self.left())
         if isinstance(step, Take):
-            return await _take(step)
+            return await take_async(step)
         if isinstance(step, Subscribe):
             await self._end()
             server = self._edge.server(step.server)
@@ -256,17 +255,6 @@ class _Run:
         if self._ends is None:
             return self._seconds
         return max(0.0, self._ends - asyncio.get_running_loop().time())
-
-
-async def _take(step: Take) -> list[Any]:
-    if not hasattr(step.source, "__anext__"):
-        return list(islice(step.source, step.most))
-    taken: list[Any] = []
-    async for item in step.source:
-        taken.append(item)
-        if len(taken) >= step.most:
-            break
-    return taken
 
 
 def _is_stale(connection: Any) -> bool:

@@ -3,7 +3,6 @@
 import os
 import time
 from collections import deque
-from itertools import islice
 from typing import Any, Final, TypeVar
 
 from redis.client import PubSub, Redis
@@ -12,7 +11,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from celeriac.connection import deadline, open_pool
 from celeriac.errors import BrokerUnavailable
-from celeriac.steps import Ask, Hear, Pause, Plan, Step, Subscribe, Take
+from celeriac.steps import Ask, Hear, Pause, Plan, Step, Subscribe, Take, take
 from celeriac.unavailable import unavailable
 from celeriac.urls import Address
 from celeriac.wire import pack
@@ -171,7 +170,7 @@ class _Run:
         if isinstance(step, Ask):
             return self._edge.server(step.server).ask(step, self._seconds)
         if isinstance(step, Take):
-            return list(islice(step.source, step.most))
+            return take(step)
         if isinstance(step, Subscribe):
             self.end()
             server = self._edge.server(step.server)

@@ -7,14 +7,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from importlib.resources import files
 from typing import Final
 
 from celeriac.contract import CANCELLED_KEPT_SECONDS, CANCELLED_KEY
+from celeriac.shipped import shipped
 from celeriac.steps import Argument, Ask, Plan
 from celeriac.urls import Address
 
-_CANCEL: Final = (files("celeriac") / "cancel.lua").read_text(encoding="utf-8")
+_CANCEL: Final = shipped("cancel.lua")
 #: How far a queue is looked into, from both ends: bounds Redis' work.
 SEARCHED_MESSAGES: Final = 10_000
 OPENED_MESSAGES: Final = 1_000

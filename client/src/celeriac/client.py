@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from celeriac.blocking import Edge
 from celeriac.bulk import Summary
 from celeriac.cancel import Cancellation
 from celeriac.contract import INGEST, QUEUES
 from celeriac.group import Group
-from celeriac.jobs import Job, file_job, ingest_job, report_job
+from celeriac.jobs import Job, file_job, ingest_job, own_job, report_job
 from celeriac.members import Members
 from celeriac.options import Options
 from celeriac.payload import check_id
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from celeriac.options import Given
+
+Answer = TypeVar("Answer")
 
 
 class Client:
@@ -120,6 +122,21 @@ class Client:
         made = report_job(name, params, format, fresh_for)
         return self._enqueue(made, Options(**options))
 
+    def enqueue(
+        self,
+        task: str,
+        arguments: Mapping[str, Any],
+        *,
+        queue: str | None = None,
+        **options: "Unpack[Given]",
+    ) -> Ticket:
+        """Enqueue a job of a kind of your own; its queue is called like the task, unless said.
+
+        ``arguments`` are by name, and the worker's to check. ``cancel`` by the
+        id alone does not look into queues of your own; a ticket of this call does.
+        """
+        return self._enqueue(own_job(task, arguments, queue), Options(**options))
+
     def group(self, **options: "Unpack[Given]") -> Group[Ticket]:
         """Begin a group: jobs that are sent together, and one that follows when all committed.
 
@@ -162,7 +179,7 @@ class Client:
     ) -> None:
         self.close()
 
-    def _gather(self, plan: Plan[str]) -> str:
+    def _gather(self, plan: Plan[Answer]) -> Answer:
         return self._edge.run(plan, is_bounded=False)
 
     def _send_group(self, members: Members, then: Plan[Job]) -> Ticket:

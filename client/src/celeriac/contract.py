@@ -16,6 +16,9 @@ QUEUES: Mapping[str, str] = MappingProxyType(
     {INGEST: "celeriac.ingest", INGEST_FILE: "celeriac.file", REPORT: "celeriac.report"}
 )
 
+#: How the names of our tasks begin, and of no others.
+OUR_TASKS = "celeriac."
+
 #: Positional arguments of a task, in order.
 ARGUMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Generator, Mapping
-from importlib.resources import files
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from celeriac.bulk import Summary, numbered_id
@@ -16,6 +15,7 @@ from celeriac.message import new_id, write_body
 from celeriac.options import Options, moment
 from celeriac.payload import check_body
 from celeriac.rows import each_row
+from celeriac.shipped import shipped
 from celeriac.steps import Pause, Plan, Step
 
 Answer = TypeVar("Answer")
@@ -30,8 +30,8 @@ class Statement(NamedTuple):
 
 Writing: TypeAlias = Generator[Statement | Step, Any, Answer]
 
-_ENQUEUE: Final = (files("celeriac") / "enqueue.sql").read_text(encoding="utf-8")
-_ENQUEUE_MANY: Final = (files("celeriac") / "enqueue_many.sql").read_text(encoding="utf-8")
+_ENQUEUE: Final = shipped("enqueue.sql")
+_ENQUEUE_MANY: Final = shipped("enqueue_many.sql")
 #: One statement is at most so many jobs, or the one that passes so many bytes.
 _JOBS_A_STATEMENT: Final = 250
 _BYTES_A_STATEMENT: Final = 1024 * 1024

@@ -4,13 +4,27 @@ Two kinds with the same methods: one for threads, one for asyncio.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from celeriac.cut import Cut
 from celeriac.jobs import Job, file_job, ingest_job, report_job
 from celeriac.members import Members
 from celeriac.steps import Plan
 
 Following = TypeVar("Following")
+Answer = TypeVar("Answer")
+
+
+class _Runs(Protocol):
+    """Carries out a plan that gathers jobs."""
+
+    def __call__(self, plan: Plan[Answer], /) -> Answer: ...
+
+
+class _RunsAsync(Protocol):
+    """The same, awaited."""
+
+    def __call__(self, plan: Plan[Answer], /) -> Awaitable[Answer]: ...
 
 
 class _Gathered:
@@ -44,7 +58,7 @@ class Group(_Gathered, Generic[Following]):
     def __init__(
         self,
         members: Members,
-        run: Callable[[Plan[str]], str],
+        run: _Runs,
         send: Callable[[Members, Plan[Job]], Following],
     ) -> None:
         self._members = members
@@ -61,6 +75,21 @@ class Group(_Gathered, Generic[Following]):
     ) -> str:
         """Add rows for one target, or for several, as one atomic job; return its id."""
         return self._run(self._members.add(ingest_job(target, row_or_rows, columns), id))
+
+    def ingest_many(
+        self,
+        target: str,
+        rows: Any,
+        *,
+        rows_per_job: int = 1000,
+        columns: Sequence[str] | None = None,
+    ) -> list[str]:
+        """Add any number of rows, or frames, as jobs of ``rows_per_job``; return their ids.
+
+        They are kept here as JSON until the group is sent. If a row is
+        refused, none of them was added.
+        """
+        return self._run(self._members.add_many(Cut(target, columns, rows_per_job), rows))
 
     def ingest_file(
         self,
@@ -124,7 +153,7 @@ class AsyncGroup(_Gathered, Generic[Following]):
     def __init__(
         self,
         members: Members,
-        run: Callable[[Plan[str]], Awaitable[str]],
+        run: _RunsAsync,
         send: Callable[[Members, Plan[Job]], Awaitable[Following]],
     ) -> None:
         self._members = members
@@ -141,6 +170,17 @@ class AsyncGroup(_Gathered, Generic[Following]):
     ) -> str:
         """Add rows for one target, or for several, as one atomic job; return its id."""
         return await self._run(self._members.add(ingest_job(target, row_or_rows, columns), id))
+
+    async def ingest_many(
+        self,
+        target: str,
+        rows: Any,
+        *,
+        rows_per_job: int = 1000,
+        columns: Sequence[str] | None = None,
+    ) -> list[str]:
+        """Add any number of rows, or frames, as jobs; ``rows`` may be an async iterable."""
+        return await self._run(self._members.add_many(Cut(target, columns, rows_per_job), rows))
 
     async def ingest_file(
         self,

@@ -1,16 +1,15 @@
 """Enqueue in the caller's own transaction: sent if and only if it commits."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from celeriac.bulk import Summary
 from celeriac.drivers import execute, execute_async, is_asynchronous
 from celeriac.entries import Statement, checked_options, enqueue, enqueue_group, enqueue_many
 from celeriac.group import AsyncGroup, Group
-from celeriac.jobs import Job, file_job, ingest_job, report_job
+from celeriac.jobs import Job, file_job, ingest_job, own_job, report_job
 from celeriac.members import Members
-from celeriac.steps import Plan
+from celeriac.steps import Plan, Take, take, take_async
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -92,6 +91,10 @@ class Outbox:
         """Enqueue a report; return the job's id."""
         return self._run(enqueue(report_job(name, params, format, fresh_for), options))
 
+    def enqueue(self, task: str, arguments: Mapping[str, Any], **options: "Unpack[Given]") -> str:
+        """Enqueue a job of a kind of your own; the relay knows the kind's queue. Return its id."""
+        return self._run(enqueue(own_job(task, arguments, None), options))
+
     def group(self, **options: "Unpack[Given]") -> Group[str]:
         """Begin a group: jobs with one that follows them; its methods ``then_…`` return its id."""
         return Group(Members(checked_options(options)), self._run, self._send_group)
@@ -101,10 +104,14 @@ class Outbox:
 
     def _run(self, writing: "Writing[Answer]") -> Answer:
         try:
+            answer: Any = None
             while True:
-                step = next(writing)
+                step = writing.send(answer)
+                answer = None
                 if isinstance(step, Statement):
                     execute(self._connection, step.text, step.parameters)
+                elif isinstance(step, Take):
+                    answer = take(step)
         except StopIteration as ended:
             found: Answer = ended.value
             return found
@@ -162,6 +169,12 @@ class AsyncOutbox:
         """Enqueue a report; return the job's id."""
         return await self._run(enqueue(report_job(name, params, format, fresh_for), options))
 
+    async def enqueue(
+        self, task: str, arguments: Mapping[str, Any], **options: "Unpack[Given]"
+    ) -> str:
+        """Enqueue a job of a kind of your own; the relay knows the kind's queue. Return its id."""
+        return await self._run(enqueue(own_job(task, arguments, None), options))
+
     def group(self, **options: "Unpack[Given]") -> AsyncGroup[str]:
         """Begin a group: jobs with one that follows them; its methods ``then_…`` return its id."""
         return AsyncGroup(Members(checked_options(options)), self._run, self._send_group)
@@ -171,12 +184,23 @@ class AsyncOutbox:
 
     async def _run(self, writing: "Writing[Answer]") -> Answer:
         try:
+            answer: Any = None
             while True:
-                step = next(writing)
+                step = writing.send(answer)
+                answer = None
                 if isinstance(step, Statement):
                     await execute_async(self._connection, step.text, step.parameters)
+                elif isinstance(step, Take):
+                    answer = await take_async(step)
                 else:
-                    await asyncio.sleep(0)
+                    await _Turn()
         except StopIteration as ended:
             found: Answer = ended.value
             return found
+
+
+class _Turn:
+    """Lets the loop's other tasks run: ``asyncio.sleep(0)`` without the import of asyncio."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield

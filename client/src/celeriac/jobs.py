@@ -10,6 +10,8 @@ from celeriac.contract import (
     INGEST_FILE,
     MAX_BODY_BYTES,
     MAX_ROWS,
+    OUR_TASKS,
+    QUEUES,
     REPORT,
     SEVERAL_TARGETS,
     SUBJECT_SEPARATOR,
@@ -29,10 +31,15 @@ from celeriac.steps import Pause, Plan
 #: So many rows are written before others may run: some milliseconds.
 ROWS_A_TURN: Final = 200
 
+_quote = json.encoder.encode_basestring_ascii
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job without its id: the task, its arguments as JSON, and what Flower shows of it."""
+    """One job without its id: the task, its arguments as JSON, and what Flower shows of it.
+
+    ``own_queue`` is that of a task of somebody's own, None for ours.
+    """
 
     task: str
     arguments: str
@@ -40,6 +47,12 @@ class Job:
     rows: int = 0
     targets: tuple[str, ...] = ()
     reports: tuple[str, ...] = ()
+    own_queue: str | None = None
+
+    @property
+    def queue(self) -> str:
+        """The queue in which workers look for it."""
+        return self.own_queue or QUEUES[self.task]
 
 
 def ingest_job(target: Any, row_or_rows: Any, columns: Sequence[str] | None) -> Plan[Job]:
@@ -63,7 +76,7 @@ def ingest_job(target: Any, row_or_rows: Any, columns: Sequence[str] | None) -> 
 
 def rows_job(target: str, texts: Sequence[str]) -> Job:
     """Make a job of rows that are written already."""
-    arguments = f'{{"target": {json.dumps(target)}, "rows": [{", ".join(texts)}]}}'
+    arguments = f'{{"target": {_quote(target)}, "rows": [{", ".join(texts)}]}}'
     return Job(INGEST, arguments, describe(target, _count(len(texts))), len(texts), (target,))
 
 
@@ -102,6 +115,20 @@ def report_job(
         arguments["fresh_for"] = check_fresh_for(fresh_for)
     yield from ()
     return Job(REPORT, write_arguments(arguments), describe(name, format), reports=(name,))
+
+
+def own_job(task: str, arguments: Mapping[str, Any], queue: str | None) -> Plan[Job]:
+    """Make a job of somebody's own kind; the worker knows its arguments."""
+    if check_name("task", task).startswith(OUR_TASKS):
+        names = ", ".join(QUEUES)
+        raise BadPayload(
+            f"task must be one of your own, got {shown(task)}; for {names} there are"
+            " ingest, ingest_file and report"
+        )
+    own_queue = task if queue is None else check_name("queue", queue)
+    text = write_arguments(check_object("arguments", arguments))
+    yield from ()
+    return Job(task, text, describe(task, None), own_queue=own_queue)
 
 
 def check_target(name: str) -> str:

@@ -4,15 +4,17 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from celeriac.bulk import Ready, Summary
+from celeriac.bulk import TAKEN_ROWS, Ready, Summary, as_source
 from celeriac.contract import MAX_GROUP_JOBS, MAX_ID_CHARACTERS, MAX_THEN_BYTES, THEN_SUFFIX
+from celeriac.cut import Cut
 from celeriac.errors import BadPayload, BrokerUnavailable, BulkUnfinished, QueueFull
 from celeriac.jobs import Job
 from celeriac.message import Form, new_id, write_body
 from celeriac.options import Options
 from celeriac.payload import check_body, check_id
 from celeriac.queues import Pushed, Room, push
-from celeriac.steps import Pause, Plan
+from celeriac.rows import flat
+from celeriac.steps import Pause, Plan, Take
 from celeriac.urls import Address
 
 _MOST_ID_CHARACTERS: Final = MAX_ID_CHARACTERS - len(THEN_SUFFIX)
@@ -43,7 +45,24 @@ class Members:
 
     def add(self, made: Plan[Job], job_id: str | None) -> Plan[str]:
         """Make one more job; return its id: the group's and a number, if it is given none."""
-        job = yield from made
+        return self._add((yield from made), job_id)
+
+    def add_many(self, cut: Cut, source: object) -> Plan[list[str]]:
+        """Make jobs of the rows of a source, all or none; return their ids."""
+        rows, before = as_source(source), dict(self.jobs)
+        ids: list[str] = []
+        try:
+            while items := (yield Take(rows, TAKEN_ROWS)):
+                for row in flat(items):
+                    ids += [self._add(job, None) for job in cut.add(row)]
+                yield Pause(0)
+            ids += [self._add(job, None) for job in cut.rest()]
+        except BaseException:
+            self.jobs = before
+            raise
+        return ids
+
+    def _add(self, job: Job, job_id: str | None) -> str:
         number = len(self.jobs) + 1
         if number > MAX_GROUP_JOBS:
             raise BadPayload(f"a group must have 1 to {MAX_GROUP_JOBS} jobs, got {number}")

@@ -58,20 +58,20 @@ class Producer:
         self._catalog = Catalog(self.broker, key_prefix + CATALOG_KEY)
         self._reply_to = str(uuid.uuid4())
         # By what their jobs have in common; a handful, however many jobs there are.
-        self._forms: dict[tuple[str, bool, int], Form] = {}
+        self._forms: dict[tuple[str, str, bool, int], Form] = {}
 
     def send(self, made: Plan[Job], options: Options) -> Plan[Sent]:
         """Make a job, check the names that it uses against the catalog, and push it."""
         job = yield from made
         track = options.track is not False
         job_id = options.id or new_id()
-        form = self._form(job.task, options, track=track)
+        form = self._form(job.task, job.queue, options, track=track)
         raw = form.write(job_id, check_body(write_body(job.arguments)), job.description, now_text())
         for target in job.targets:
             yield from self._catalog.check_target(target)
         for report in job.reports:
             yield from self._catalog.check_report(report)
-        key = list_of(self.prefix, QUEUES[job.task], options.priority)
+        key = list_of(self.prefix, job.queue, options.priority)
         try:
             yield from push(self.broker, key, [raw], self._room(options), Pushed())
         except BrokerUnavailable as error:
@@ -87,7 +87,12 @@ class Producer:
         """Send the rows of a source as jobs; keep the ids of jobs that are tracked."""
         track = options.track is True
         cut = Cut(target, columns, rows_per_job)
-        bulk = Bulk(cut, self._form(INGEST, options, track=track), options.id, keeps_ids=track)
+        bulk = Bulk(
+            cut,
+            self._form(INGEST, QUEUES[INGEST], options, track=track),
+            options.id,
+            keeps_ids=track,
+        )
         yield from self._catalog.check_target(target)
         key = list_of(self.prefix, QUEUES[INGEST], options.priority)
         return (yield from bulk.send(source, self.broker, key, self._room(options)))
@@ -103,7 +108,7 @@ class Producer:
             yield from self._catalog.check_report(report)
         options = members.options
         for task, jobs in members.by_task().items():
-            form = self._form(task, options, track=members.track)
+            form = self._form(task, QUEUES[task], options, track=members.track)
             key = list_of(self.prefix, QUEUES[task], options.priority)
             yield from sending.push(jobs, form, self.broker, key, self._room(options))
         return members.following
@@ -166,31 +171,28 @@ class Producer:
         seconds = options.deadline or self.timeout_seconds
         return Room(options.max_depth, options.when_full, seconds)
 
-    def _form(self, task: str, options: Options, *, track: bool) -> Form:
+    def _form(self, task: str, queue: str, options: Options, *, track: bool) -> Form:
         eta, expires = moment("run_at", options.run_at), moment("expires", options.expires)
-        form = self._forms.get((task, track, options.priority))
+        form = self._forms.get((task, queue, track, options.priority))
         if form is None or eta or expires:
-            form = Form(self._example(task, options.priority, eta, expires, track=track))
+            form = Form(
+                Message(
+                    id="",
+                    task=task,
+                    queue=queue,
+                    body="",
+                    description="",
+                    track=track,
+                    reply_to=self._reply_to,
+                    priority=options.priority,
+                    eta=eta,
+                    expires=expires,
+                    enqueued_at="",
+                )
+            )
         if not (eta or expires):
-            self._forms[task, track, options.priority] = form
+            self._forms[task, queue, track, options.priority] = form
         return form
-
-    def _example(
-        self, task: str, priority: int, eta: str | None, expires: str | None, *, track: bool
-    ) -> Message:
-        return Message(
-            id="",
-            task=task,
-            queue=QUEUES[task],
-            body="",
-            description="",
-            track=track,
-            reply_to=self._reply_to,
-            priority=priority,
-            eta=eta,
-            expires=expires,
-            enqueued_at="",
-        )
 
     def _lists(self, queue: str) -> list[str]:
         return queue_lists(self.prefix, queue)

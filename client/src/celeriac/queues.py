@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
-from importlib.resources import files
 from typing import Final
 
 from celeriac.contract import PRIORITY_SEPARATOR, PRIORITY_STEPS
 from celeriac.errors import QueueFull
 from celeriac.options import WhenFull
+from celeriac.shipped import shipped
 from celeriac.steps import Argument, Ask, Pause, Plan
 from celeriac.urls import Address
 
-_PUSH: Final = (files("celeriac") / "push.lua").read_text(encoding="utf-8")
-_MEASURE: Final = (files("celeriac") / "measure.lua").read_text(encoding="utf-8")
+_PUSH: Final = shipped("push.lua")
+_MEASURE: Final = shipped("measure.lua")
 #: Between two looks at a full queue: short at first, for one that drains fast.
 _FIRST_PAUSE_SECONDS: Final = 0.01
 _LONGEST_PAUSE_SECONDS: Final = 0.25

@@ -4,18 +4,18 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Final
 
 from celeriac.contract import PROGRESS_STATUS, RESULT_KEPT_SECONDS, RESULT_KEY_PREFIX, State
 from celeriac.errors import BrokerUnavailable, JobCancelled, JobFailed
 from celeriac.message import now_text
+from celeriac.shipped import shipped
 from celeriac.steps import Ask, Hear, Pause, Plan, Subscribe
 from celeriac.urls import Address
 from celeriac.values import decode
 
-_STORE_ONCE: Final = (files("celeriac") / "store_once.lua").read_text(encoding="utf-8")
+_STORE_ONCE: Final = shipped("store_once.lua")
 #: Between two looks at the key, should a published message be missed.
 RECHECK_SECONDS: Final = 1.0
 RECONNECT_SECONDS: Final = 0.05

@@ -7,6 +7,7 @@ in how they wait and in nothing else.
 """
 
 from collections.abc import Generator
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from celeriac.urls import Address
@@ -52,3 +53,20 @@ class Take(NamedTuple):
 
 Step: TypeAlias = Ask | Subscribe | Hear | Pause | Take
 Plan: TypeAlias = Generator[Step, Any, Answer]
+
+
+def take(step: Take) -> list[Any]:
+    """Answer a :class:`Take` from an iterator."""
+    return list(islice(step.source, step.most))
+
+
+async def take_async(step: Take) -> list[Any]:
+    """Answer it from an iterator of either sort."""
+    if not hasattr(step.source, "__anext__"):
+        return take(step)
+    taken: list[Any] = []
+    async for item in step.source:
+        taken.append(item)
+        if len(taken) >= step.most:
+            break
+    return taken
