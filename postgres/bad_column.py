@@ -25,9 +25,16 @@ _BROKEN_RULE = "23"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
+def is_of_a_value(refused: Refused) -> bool:
+    """Tell whether a single value was refused, of a column that PostgreSQL did not name."""
+    kind = (refused.sqlstate or "")[:2]
+    is_value = kind == _DATA_EXCEPTION or (kind == _BROKEN_RULE and refused.table is None)
+    return is_value and not refused.column
+
+
 def bad_column(destination: Destination, row: str, refused: Refused, cursor: Cursor) -> str | None:
     """Return the guilty column if there is one, in at most 2 log2(columns) statements."""
-    if refused.column or not _is_of_a_value(refused):
+    if not is_of_a_value(refused):
         return refused.column
     members = msgspec.json.decode(row, type=dict[str, msgspec.Raw])
     nul = [name for name in destination.columns if _NUL.search(members.get(name, b""))]
@@ -59,12 +66,7 @@ def _reads(
         with trial(cursor, "try_columns", Phase.ROWS), refusals(Phase.ROWS):
             cursor.execute(query, {"row": part.decode()})
     except Refused as refused:
-        if _is_of_a_value(refused):
+        if is_of_a_value(refused):
             return False
         raise
     return True
-
-
-def _is_of_a_value(refused: Refused) -> bool:
-    kind = (refused.sqlstate or "")[:2]
-    return kind == _DATA_EXCEPTION or (kind == _BROKEN_RULE and refused.table is None)

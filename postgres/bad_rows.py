@@ -1,6 +1,7 @@
 """Find rows that break a table's rules, all in one statement, as the table words them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from psycopg2 import sql
 
@@ -27,23 +28,29 @@ def find_broken_rows(
         rows=sql.Literal(f"[{','.join(rows)}]"),
         columns=names(destination.columns),
         definitions=definitions(destination),
-        is_broken=is_broken(destination, rules),
-        repeated=repeated_keys(destination, rules),
+        **judgement(destination, rules),
     )
     with refusals(Phase.ROWS):
         cursor.execute(query)
         return {number - 1 for (number,) in cursor.fetchall()}
 
 
-def is_broken(destination: Destination, rules: Rules) -> sql.Composable:
-    """Return the condition that a row of ``row_in`` breaks a rule; NULL counts as no."""
+def judgement(destination: Destination, rules: Rules) -> dict[str, sql.Composable]:
+    """Return the parts of a statement that finds broken rows in ``row_in``.
+
+    ``is_broken`` is the condition that a row breaks a rule, where NULL counts
+    as no; ``repeated`` adds those of ``judged`` that repeat a key of an earlier
+    one, for which it needs the columns ``judged`` and no others.
+    """
     broken = [*_broken(destination, rules)] or [sql.SQL("false")]
-    return _OR.join(sql.SQL("({})").format(one) for one in broken)
-
-
-def repeated_keys(destination: Destination, rules: Rules) -> sql.Composable:
-    """Return what adds the rows of ``judged`` that repeat a key of an earlier one."""
-    return sql.Composed(_repeated(key) for key in _unique_keys(destination, rules))
+    keys = _unique_keys(destination, rules)
+    # Whole rows of a large chunk would be written to disk.
+    judged = dict.fromkeys(("celeriac_number", *chain.from_iterable(keys)))
+    return {
+        "judged": names(tuple(judged)),
+        "is_broken": _OR.join(sql.SQL("({})").format(one) for one in broken),
+        "repeated": sql.Composed(map(_repeated, keys)),
+    }
 
 
 def _broken(destination: Destination, rules: Rules) -> Iterator[sql.Composable]:

@@ -4,9 +4,8 @@ Rows come as JSON objects whose members are columns of the table. Every insert
 here makes sure that the table still is what its :class:`Table` says, and is
 refused with :data:`CHANGED` if not: describe it anew then.
 
-The parts of an upsert are offered one by one to other sources of rows, such as
-a table that was filled by COPY: :func:`definitions`, :func:`assignments`,
-:func:`only_newer`, :func:`best_first`, :func:`is_new`, :func:`key_has_null`.
+An upsert is offered to other sources of rows too, such as a table that was
+filled by COPY: :func:`merge_query` as a whole, and parts of it one by one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -114,17 +113,37 @@ def insert_query(destination: Destination, *, looks: bool = True) -> sql.Compose
     parts = _parts(destination) | {"json_in": json_in}
     if destination.on_conflict is OnConflict.ERROR:
         return compose_bound("insert_rows", in_order=_in_order(destination), **parts)
-    parts |= {"key": names(key), "key_has_null": key_has_null(key)}
+    has_null = key_has_null(key)
     if destination.on_conflict is OnConflict.IGNORE:
-        return compose_bound("insert_rows_or_ignore", **parts)
+        return compose_bound(
+            "insert_rows_or_ignore", key=names(key), key_has_null=has_null, **parts
+        )
+    numbered = compose("number_rows", **parts)
+    accounts = compose("tell_accounts", key=names(key), key_has_null=has_null)
+    return merge_query(destination, numbered, accounts)
+
+
+def merge_query(
+    destination: Destination, numbered: sql.Composed, accounts: sql.Composed
+) -> sql.Composed:
+    """Return the upsert of ``numbered`` rows, of which some may have the same key.
+
+    Those have the destination's columns and ``celeriac_number``; ``accounts``
+    is what it returns of them.
+    """
     return compose_bound(
-        "insert_rows_or_update",
+        "merge_rows",
+        table=destination.table.identifier,
+        columns=names(destination.columns),
+        key=names(destination.key),
+        key_has_null=key_has_null(destination.key),
         assignments=assignments(destination),
         only_newer=only_newer(destination),
-        best_first=best_first(destination),
+        best_first=_best_first(destination),
         is_new=is_new(destination),
         keeps_late_rows_out=sql.SQL("true" if destination.newest else "false"),
-        **parts,
+        numbered=numbered,
+        accounts=accounts,
     )
 
 
@@ -166,7 +185,7 @@ def only_newer(destination: Destination) -> sql.Composable:
     ).format(sql.Identifier(destination.newest))
 
 
-def best_first(destination: Destination) -> sql.Composable:
+def _best_first(destination: Destination) -> sql.Composable:
     """Return the order of the rows of one key, by ``celeriac_number``, their order of arrival."""
     if destination.newest is None:
         return sql.SQL("celeriac_number DESC")

@@ -12,7 +12,7 @@ import msgspec
 from psycopg2 import sql
 
 from postgres import Cursor
-from postgres.bad_rows import is_broken, repeated_keys
+from postgres.bad_rows import judgement
 from postgres.bad_rules import Rules, find_rules
 from postgres.copy_in import CsvRecords, can_leave_out, compare, copy_all, copy_readable
 from postgres.errors import Phase, Refused, refusals
@@ -20,9 +20,9 @@ from postgres.insert_rows import (
     Destination,
     OnConflict,
     assignments,
-    best_first,
     is_new,
     key_has_null,
+    merge_query,
     only_newer,
 )
 from postgres.staged_places import staged_places
@@ -156,8 +156,7 @@ def _find_broken(destination: Destination, feed: Feed, rules: Rules, cursor: Cur
         "find_broken_staged",
         values=_values(destination, feed),
         source=_source(destination, feed),
-        is_broken=is_broken(destination, rules),
-        repeated=repeated_keys(destination, rules),
+        **judgement(destination, rules),
     )
     with refusals(Phase.ROWS):
         cursor.execute(query, {"literals": _joined(feed.literals)})
@@ -217,27 +216,22 @@ def _update(
     records: int,
     cursor: Cursor,
 ) -> Mapping[str, int]:
-    key = destination.key
     parts |= {
-        "key": names(key),
+        "key": names(destination.key),
         "assignments": assignments(destination),
         "only_newer": only_newer(destination),
         "is_new": is_new(destination),
     }
+    query = compose_bound("insert_staged_or_update", **parts)
     try:
         with savepoint(cursor, "merge", Phase.ROWS):
-            return _merged(
-                compose_bound("insert_staged_or_update", **parts), literals, records, cursor
-            )
+            return _merged(query, literals, records, cursor)
     except Refused as refused:
         if refused.sqlstate != _TWICE:
             raise
-    parts |= {
-        "key_has_null": key_has_null(key),
-        "best_first": best_first(destination),
-        "keeps_late_rows_out": sql.SQL("true" if destination.newest else "false"),
-    }
-    return _merged(compose_bound("merge_staged", **parts), literals, records, cursor)
+    parts["key_has_null"] = key_has_null(destination.key)
+    numbered, accounts = compose("number_staged", **parts), compose("count_accounts", **parts)
+    return _merged(merge_query(destination, numbered, accounts), literals, records, cursor)
 
 
 def _merged(

@@ -68,6 +68,21 @@ def try_each(target: Target, rows: Sequence[Row], cursor: Cursor) -> dict[Row, R
     return refused
 
 
+def find_values(target: Target, rows: Sequence[Row], cursor: Cursor) -> Mapping[Row, BadValue]:
+    """Return the first value of each row that its column's type does not take, if one was found."""
+    values: dict[Row, BadValue] = {}
+    try:
+        with trial(cursor, "guess", Phase.ROWS):
+            for destination, run in _runs(target, rows, cursor):
+                rules = find_rules(destination.table, cursor)
+                bad = _bad_values(destination, rules, run, cursor)
+                values |= {run[place]: value for place, value in bad.items()}
+    except Refused as refused:
+        if decide(refused.sqlstate, refused.phase, jobs=1) not in _NO_GUESS:
+            raise TargetRefused(target, refused) from refused
+    return values
+
+
 def _guess(
     destination: Destination, rules: Rules, rows: Sequence[Row], cursor: Cursor
 ) -> Iterator[Suspect]:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from postgres import Cursor
-from postgres.bad_column import bad_column
 from postgres.bad_rules import can_be_asked
 from postgres.decision import Decision, decide
 from postgres.errors import Phase, Refused
 from postgres.transaction import check_deferred_constraints, savepoint, trial
+from tasks.confirm import reason_of
 from tasks.find_bad_rows import Suspect, find_bad_rows, try_each
-from tasks.insert import TargetRefused, TargetRows, Written, destination_of, insert
+from tasks.insert import TargetRefused, TargetRows, Written, insert
 from tasks.rows import Reason, Row
 from tasks.target import Target
 
@@ -66,7 +66,7 @@ def isolate(groups: Sequence[TargetRows], cursor: Cursor) -> list[Written]:
     written = _write_by_guess(searches, cursor)
     if written is None:
         written = _write_by_halving(searches, cursor)
-    return [*written, *(Written(one.target, (), _reasons(one, cursor)) for one in searches)]
+    return [*written, *(Written(one.target, (), list(_reasons(one, cursor))) for one in searches)]
 
 
 def _write_by_guess(searches: Sequence[_Search], cursor: Cursor) -> list[Written] | None:
@@ -197,18 +197,10 @@ def _write_together(
     return _try_to_write(write, cursor)
 
 
-def _reasons(one: _Search, cursor: Cursor) -> list[tuple[Row, Reason]]:
-    return [(row, _reason(one, row, refused, cursor)) for row, refused in one.refused.items()]
-
-
-def _reason(one: _Search, row: Row, refused: Refused, cursor: Cursor) -> Reason:
-    value = one.suspects[row].value if row in one.suspects else None
-    said = (refused.sqlstate, refused.message)
-    if value and value.column and said == (value.sqlstate, value.message):
-        column: str | None = value.column
-    else:
-        column = bad_column(destination_of(one.target, row, cursor), row.text, refused, cursor)
-    return Reason(refused.sqlstate or "", refused.message, column)
+def _reasons(one: _Search, cursor: Cursor) -> Iterator[tuple[Row, Reason]]:
+    for row, refused in one.refused.items():
+        value = one.suspects[row].value if row in one.suspects else None
+        yield row, reason_of(one.target, row, refused, value, cursor)
 
 
 def _kept(groups: Iterable[TargetRows]) -> list[TargetRows]:

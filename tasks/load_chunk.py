@@ -6,7 +6,7 @@ either, and where COPY would misread the chunk, every record as a row of an
 ingest job. On each of them bad rows end in the quarantine, and no others.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -27,11 +27,11 @@ from postgres.stage import (
     sift_csv,
 )
 from postgres.transaction import check_deferred_constraints, savepoint
+from tasks.confirm import confirm
 from tasks.feed import feed_of, refuse_members
 from tasks.files import Chunk, Reader, Record, Shape
 from tasks.fit import TargetRows, fit, reread_table, see_table
 from tasks.insert import TargetRefused
-from tasks.isolate import isolate
 from tasks.kind import Counts
 from tasks.record_rows import RecordRows
 from tasks.redact import redact
@@ -170,28 +170,25 @@ class Loader:
         counts, places = sifted
         rows = self._maker(cursor).read(self._records_at(chunk, lines, places, cursor))
         fitted = fit(TargetRows(self.target, rows.good), cursor)
-        written = isolate([fitted.group], cursor) if fitted.group.rows else []
-        refused = [*rows.bad, *fitted.misfits.items()]
-        refused += (pair for one in written for pair in one.refused)
-        if len(refused) < len(places) or self.target.on_bad_row is OnBadRow.REJECT_JOB:
-            # One that looked bad went in after others that come later, or one bad row is too much.
+        refused = confirm(self.target, fitted.group.rows, cursor)
+        if refused is None or (places and self.target.on_bad_row is OnBadRow.REJECT_JOB):
+            # One that looked bad may go in, where it came; or one bad row is too much.
             raise _GuessedWrong
+        refused += (*rows.bad, *fitted.misfits.items())
         quarantine([self._set_aside(row, reason) for row, reason in refused], cursor)
         return Counts(quarantined=len(refused)).plus(Counts(**counts))
 
     def _records_at(
-        self, chunk: Chunk, lines: Sequence[bytes], places: Iterable[int], cursor: Cursor
-    ) -> Iterator[Record]:
-        members = self.members(cursor)
-        for place in places:
-            one = replace(
-                chunk,
-                data=lines[place],
-                records=1,
-                first_record=chunk.first_record + place,
-                first_line=chunk.first_line + place,
-            )
-            yield from self.reader.records(one, members)
+        self, chunk: Chunk, lines: Sequence[bytes], places: Collection[int], cursor: Cursor
+    ) -> list[Record]:
+        data = b"".join(lines[place] for place in places)
+        together = replace(chunk, data=data, records=len(places))
+        records = self.reader.records(together, self.members(cursor))
+        first_number, first_line = chunk.first_record, chunk.first_line
+        return [
+            replace(record, number=first_number + place, line=first_line + place)
+            for place, record in zip(places, records, strict=True)
+        ]
 
     def _plan(self, chunk: Chunk, cursor: Cursor) -> tuple[Destination, Feed, CsvRecords]:
         target, dialect = self.target, self.reader.dialect

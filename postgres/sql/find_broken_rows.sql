@@ -4,7 +4,7 @@ WITH row_in AS MATERIALIZED (
     SELECT * FROM ROWS FROM (jsonb_to_recordset({rows}::jsonb) AS ({definitions}))
         WITH ORDINALITY AS row_in ({columns}, celeriac_number)
 ), judged AS MATERIALIZED (
-    SELECT *, coalesce({is_broken}, false) AS celeriac_is_broken FROM row_in
+    SELECT {judged}, coalesce({is_broken}, false) AS celeriac_is_broken FROM row_in
 )
 SELECT celeriac_number FROM judged WHERE celeriac_is_broken
 {repeated}

@@ -2,7 +2,7 @@
 WITH row_in AS (
     SELECT {values}, celeriac_number FROM {source}
 ), judged AS (
-    SELECT *, coalesce({is_broken}, false) AS celeriac_is_broken FROM row_in
+    SELECT {judged}, coalesce({is_broken}, false) AS celeriac_is_broken FROM row_in
 )
 SELECT celeriac_number FROM judged WHERE celeriac_is_broken
 {repeated}

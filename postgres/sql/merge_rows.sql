@@ -2,8 +2,7 @@
 -- Those before it are superseded; a row that comes late, here or in the table, is ignored.
 -- Keys are compared as their types compare them; NULL keys are nobody's equal.
 WITH numbered AS MATERIALIZED (
-    SELECT * FROM ROWS FROM (jsonb_to_recordset({json_in}) AS ({definitions}))
-        WITH ORDINALITY AS row_in ({columns}, celeriac_number)
+    {numbered}
 ), ranked AS (
     SELECT
         *,
@@ -27,12 +26,4 @@ WITH numbered AS MATERIALIZED (
     ORDER BY {key}, celeriac_rank
     ON CONFLICT ({key}) DO NOTHING
 )
-SELECT
-    celeriac_number,
-    CASE
-        WHEN celeriac_rank = 1 AND celeriac_is_new IS NOT NULL THEN 'updated'
-        WHEN celeriac_number < celeriac_winner AND celeriac_is_new IS NOT NULL THEN 'superseded'
-        ELSE 'ignored'
-    END
-FROM ranked LEFT JOIN written USING ({key})
-WHERE celeriac_rank > 1 OR (celeriac_is_new IS NOT TRUE AND NOT ({key_has_null}))
+{accounts}
