@@ -60,6 +60,12 @@ def claim_run(job_id: str, silent_seconds: float, cursor: Cursor) -> tuple[bool,
     return is_ours, State(state) if state else None
 
 
+def say_alive(cursor: Cursor) -> None:
+    """Keep a session that has nothing to do just now from being taken for a silent one."""
+    with refusals(Phase.ROWS):
+        cursor.execute(statement("say_alive"))
+
+
 def begin_run(job_id: str, run: str, cursor: Cursor) -> Place:
     """Make this run the one that may take steps; return where the job was left."""
     with refusals(Phase.CLAIM):

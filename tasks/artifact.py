@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
 from tasks.draft import Draft, Neighbour, Upload
+from tasks.stores import file_system_of, is_of_this_machine
 
 _STEM_CHARACTERS = 32
 
@@ -24,10 +22,10 @@ _STEM_CHARACTERS = 32
 def drafted(artifacts: str, report: str, job_id: str, extension: str) -> Iterator[Draft]:
     """Begin the artifact of a job; unless it is published inside, nothing of it stays."""
     stem = hashlib.sha256(job_id.encode()).hexdigest()[:_STEM_CHARACTERS]
-    files, root = fsspec.core.url_to_fs(artifacts)
+    files, root = file_system_of(artifacts)
     final = f"{root.rstrip('/')}/{report}/{stem}.{extension}"
     url = files.unstrip_protocol(final)
-    if isinstance(files, LocalFileSystem):
+    if is_of_this_machine(files):
         with _beside(Path(final)) as path, path.open("xb") as file:
             yield Neighbour(url, file, final=Path(final), path=path)
         return
@@ -37,7 +35,7 @@ def drafted(artifacts: str, report: str, job_id: str, extension: str) -> Iterato
 
 def exists(url: str) -> bool:
     """Tell whether a published artifact is still there."""
-    files, path = fsspec.core.url_to_fs(url)
+    files, path = file_system_of(url)
     return bool(files.exists(path))
 
 

@@ -7,7 +7,7 @@ import altair as alt
 import vl_convert
 
 from postgres.snapshot import Answer
-from tasks.report_catalog import Chart
+from tasks.report_catalog import BadChart, Chart
 
 #: More bars than this cannot be told apart; the chart says that it stops.
 MAX_BARS = 100
@@ -16,10 +16,6 @@ _INK = "currentColor"
 _BAR = "#4c8bd6"
 _WIDTH_PIXELS = 640
 _HEIGHT_PIXELS = 320
-
-
-class BadChart(ValueError):
-    """A chart that the answer of its report cannot fill."""
 
 
 def draw(chart: Chart, answer: Answer) -> str:

@@ -6,10 +6,12 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
-from fsspec import AbstractFileSystem
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _BUFFER_BYTES = 1 << 20
 
@@ -70,7 +72,7 @@ class Neighbour(Draft):
 class Upload(Draft):
     """A draft on the local disk, for an object store; one PUT publishes it."""
 
-    def __init__(self, url: str, draft: Any, *, files: AbstractFileSystem, final: str) -> None:
+    def __init__(self, url: str, draft: Any, *, files: "AbstractFileSystem", final: str) -> None:
         super().__init__(url, draft)
         self._path = draft.name
         self._files = files

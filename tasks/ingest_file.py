@@ -24,6 +24,7 @@ from tasks.files import (
     FileOptions,
     Fingerprint,
     Position,
+    Reader,
     Source,
     Unreachable,
     open_reader,
@@ -33,7 +34,7 @@ from tasks.files import (
 from tasks.kind import BadPayload, Counts, Job, Limits, Outcome, Preview, Tools
 from tasks.load_chunk import ChunkRefused, Loader
 from tasks.long_kind import LongKind, NotNow, Step, Steps
-from tasks.read_ahead import read_ahead
+from tasks.read_ahead import make_ahead, read_ahead
 from tasks.target import Target, too_many_bad
 from tasks.targets import load_targets
 
@@ -102,14 +103,16 @@ class IngestFile(LongKind[IngestFilePayload]):
 
     def _load(self, job: Job[IngestFilePayload], steps: Steps) -> None:
         options = _options(job.payload)
-        with self._open(job.payload.url, options) as source:
-            after = _left_at(steps.position, source)
-            reader = open_reader(source, options, after)
+        opened = partial(self._open, job.payload.url, options)
+        with make_ahead(opened, steps.beat, _nothing) as source:
+            read = partial(_reader, source, options, steps.position)
+            reader = make_ahead(read, steps.beat, source.give_up)
             loader = Loader(job.id, self._targets[job.payload.target], reader)
             run = _Run(steps, loader, source)
             if steps.position is None:
                 run.refuse_header()
-            with closing(read_ahead(reader.chunks())) as chunks:
+            chunks = read_ahead(reader.chunks(), steps.beat, source.give_up)
+            with closing(chunks):
                 run.whole(chunks) if options.atomic else run.by_chunk(chunks)
 
     def _open(self, url: str, options: FileOptions) -> Source:
@@ -148,28 +151,30 @@ class _Run:
     def whole(self, chunks: Iterator[Chunk]) -> None:
         """Commit all chunks together."""
         with self.steps.step() as step:
-            counts, end = Counts(), START
+            counts, end, done_bytes = Counts(), START, 0
             for chunk in chunks:
                 self.steps.stop_if_asked()
-                counts, end = counts.plus(self.loader.load(chunk, step.cursor)), chunk.end
-                self._move(step, end, counts)
+                counts = counts.plus(self.loader.load(chunk, step.cursor))
+                end, done_bytes = chunk.end, chunk.done_bytes
+                self._move(step, end, counts, done_bytes)
                 self.steps.show(step.after or step.before)
-            self._move(step, end, counts)
+            self._move(step, end, counts, done_bytes)
 
     def _one(self, chunk: Chunk) -> None:
         with self.steps.step() as step:
-            self._move(step, chunk.end, self.loader.load(chunk, step.cursor))
+            counts = self.loader.load(chunk, step.cursor)
+            self._move(step, chunk.end, counts, chunk.done_bytes)
 
-    def _move(self, step: Step, end: Position, counts: Counts) -> None:
-        self._hold_if_too_bad(step, end, counts)
+    def _move(self, step: Step, end: Position, counts: Counts, done_bytes: int) -> None:
+        self._hold_if_too_bad(step, end, counts, done_bytes)
         step.move(
             {"file": self.source.fingerprint.to_json(), "end": end.to_json()},
             counts,
-            done_bytes=end.read_bytes,
+            done_bytes=done_bytes,
             total_bytes=self.source.fingerprint.size_bytes,
         )
 
-    def _hold_if_too_bad(self, step: Step, end: Position, counts: Counts) -> None:
+    def _hold_if_too_bad(self, step: Step, end: Position, counts: Counts, done_bytes: int) -> None:
         """Refuse a chunk with which more is bad than the target tolerates of a file.
 
         A share counts of all rows that the file seems to have.
@@ -177,7 +182,7 @@ class _Run:
         most = self.loader.target.max_bad
         bad = step.before.accounts.get("quarantined", 0) + counts.quarantined
         size = self.source.fingerprint.size_bytes or 0
-        rows = end.records * max(1.0, size / max(1, end.read_bytes))
+        rows = end.records * max(1.0, size / max(1, done_bytes))
         if too_many_bad(most, bad, int(rows)):
             words = f"job {self.loader.job_id!r} has {bad} bad rows of {end.records} so far"
             raise ChunkRefused(State.HELD, f"{words}, max_bad is {most}")
@@ -199,6 +204,14 @@ def _options(payload: IngestFilePayload) -> FileOptions:
         return read_options(payload.url, payload.format, payload.options)
     except BadFile as error:
         raise BadPayload(str(error)) from error
+
+
+def _reader(source: Source, options: FileOptions, kept: Any) -> Reader:
+    return open_reader(source, options, _left_at(kept, source))
+
+
+def _nothing() -> None:
+    """Give up what ends by itself: connecting has its limits."""
 
 
 def _left_at(kept: Any, source: Source) -> Position:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from celeriac.contract import State
+from postgres.replay import is_replay
 from tasks.fit import TargetRows
 from tasks.insert import Written
 from tasks.rows import Reason, Row
@@ -99,7 +100,8 @@ def _above_limit(
     group: TargetRows, refused: Sequence[tuple[Row, Reason]]
 ) -> Iterator[tuple[str, Closed]]:
     target = group.target
-    bad = Counter(row.job_id for row, _ in refused)
+    # A replay brings rows that were bad before: they tell nothing new of the target.
+    bad = Counter(row.job_id for row, _ in refused if not is_replay(row.job_id))
     rows = _count_rows(group, bad)
     for job, count in bad.items():
         if too_many_bad(target.max_bad, count, rows[job]):

@@ -13,7 +13,7 @@ from typing import Any
 
 from postgres import Connection, Cursor
 from postgres.errors import Phase, refusals
-from postgres.progress import Place, take_step
+from postgres.progress import Place, say_alive, take_step
 from postgres.transaction import transaction_on
 from tasks.kind import Counts, Job, Kind, Outcome, Payload
 
@@ -39,6 +39,8 @@ class Progress:
     quarantined: int
     rows_per_second: float
     remaining_seconds: float | None
+    #: Whether this run has committed a step: what ended the last one is not the job then.
+    went_on: bool
 
     def as_result(self) -> dict[str, Any]:
         """Return what ``AsyncResult.info`` shows in the state PROGRESS."""
@@ -103,6 +105,7 @@ class Steps:
         self._began_at = clock()
         self._began = place
         self._told_at: float | None = None
+        self._open: Step | None = None
 
     @property
     def position(self) -> Any:
@@ -124,10 +127,13 @@ class Steps:
         """
         self.stop_if_asked()
         with transaction_on(self._connection) as cursor:
-            step = Step(cursor, self.place)
-            # A kind may use the cursor bare: a connection lost there is no fault of its job.
-            with refusals(Phase.ROWS):
-                yield step
+            self._open = step = Step(cursor, self.place)
+            try:
+                # A kind may use the cursor bare: a connection lost there is no fault of its job.
+                with refusals(Phase.ROWS):
+                    yield step
+            finally:
+                self._open = None
             if step.after is None:
                 raise RuntimeError("a step must say where it moved to: call its move()")
             take_step(self._job_id, self._run, self.place, step.after, cursor)
@@ -139,6 +145,20 @@ class Steps:
         """Open a transaction in which to read something; it is no step of the job."""
         with transaction_on(self._connection) as cursor, refusals(Phase.ROWS):
             yield cursor
+
+    def beat(self) -> None:
+        """Say that this run lives while it waits for something else than PostgreSQL.
+
+        Call it each second or so, in a step or between two; it raises as ``step`` does.
+        """
+        self.stop_if_asked()
+        if self._open is None:
+            with self.look() as cursor:
+                say_alive(cursor)
+            self.show(self.place)
+        else:
+            say_alive(self._open.cursor)
+            self.show(self._open.after or self._open.before)
 
     def stop_if_asked(self) -> None:
         """Raise :class:`Stopping` when the worker stops; for work between steps."""
@@ -164,6 +184,7 @@ class Steps:
             quarantined=place.accounts.get("quarantined", 0),
             rows_per_second=(place.rows - self._began.rows) / max(seconds, 1e-3),
             remaining_seconds=left,
+            went_on=self.place.step > self._began.step,
         )
 
 

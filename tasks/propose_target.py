@@ -2,13 +2,19 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 
 from tasks.files.column_type import ColumnType
 from tasks.files.survey import Survey
+from tasks.target_entries import read_target
 
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_]*")
 _MOST_NAME_BYTES = 63
+_MOST_COLUMNS = 1_600
+#: What separates fields in files that are called CSV all the same.
+_OTHER_DELIMITERS = ";\t|"
+_SHOWN_CHARACTERS = 40
 #: PostgreSQL's reserved words: as names they need quotes.
 _RESERVED = frozenset(
     """
@@ -34,9 +40,17 @@ def proposed_table(schema: str, table: str, survey: Survey) -> str:
 
     Raises :class:`NoProposal` if there are none, or if a name cannot be a column's.
     """
+    _refuse_other_delimiter([*survey.columns])
     _refuse_names([schema, table, *survey.columns])
     if not survey.columns or not survey.rows:
-        raise NoProposal("there is no sound row in the file: nothing tells the types")
+        bad = survey.first_bad
+        first = f", in line {bad.line}: {bad.error}" if bad else ""
+        raise NoProposal(f"there is no sound row in the file: nothing tells the types{first}")
+    if len(survey.columns) > _MOST_COLUMNS:
+        raise NoProposal(
+            f"the file has {len(survey.columns)} columns, a table at most {_MOST_COLUMNS}: "
+            "let a jsonb column keep the others (unknown), and name the table's own"
+        )
     missing = [name for name in survey.key if name not in survey.columns]
     if missing:
         known = ", ".join(survey.columns)
@@ -52,7 +66,7 @@ def proposed_table(schema: str, table: str, survey: Survey) -> str:
 
 
 def proposed_target(name: str, schema: str, table: str, survey: Survey) -> str:
-    """Return the section for ``targets.toml``."""
+    """Return the section for ``targets.toml``. Raises :class:`NoProposal` if none can be."""
     lines = [f"[{_toml_key(name)}]", f"table = {_toml(f'{schema}.{table}')}"]
     if survey.key:
         lines += [f"key = [{', '.join(map(_toml, survey.key))}]", 'on_conflict = "update"']
@@ -60,7 +74,11 @@ def proposed_target(name: str, schema: str, table: str, survey: Survey) -> str:
     if zoneless:
         lines.append(f"# Times in {', '.join(zoneless)} name no zone; which one is meant?")
         lines.append('timezone = "UTC"')
-    return "\n".join(lines) + "\n"
+    section = "\n".join(lines) + "\n"
+    _, mistakes = read_target(name, tomllib.loads(section)[name])
+    if mistakes:
+        raise NoProposal("; ".join(mistakes))
+    return section
 
 
 def _column(name: str, survey: Survey) -> str:
@@ -91,9 +109,21 @@ def _remarks(survey: Survey) -> Iterator[str]:
                 f"{name} would be {column.narrow.value} but for {_listed(column.markers)}: if that "
                 f"means NULL, add --option null={min(column.markers)} here and in file jobs."
             )
+        elif column.odd is not None:
+            odd, shown = column.odd, repr(column.odd.value)[:_SHOWN_CHARACTERS]
+            yield f"{name} would be {odd.before.value} but for {shown}, first in line {odd.line}."
     empty = [name for name, column in survey.columns.items() if column.type is None]
     if empty:
         yield f"No row has a value for: {', '.join(empty)}."
+
+
+def _refuse_other_delimiter(columns: Sequence[str]) -> None:
+    found = [one for one in _OTHER_DELIMITERS if len(columns) == 1 and one in columns[0]]
+    if found:
+        raise NoProposal(
+            f"the only column is called {columns[0]!r}: if {found[0]!r} separates the fields, add "
+            f"--option delimiter='{json.dumps(found[0])}', else rename the column"
+        )
 
 
 def _refuse_names(names: Sequence[str]) -> None:

@@ -1,14 +1,17 @@
 """Read the next chunk of a file while PostgreSQL works on the last one."""
 
 import threading
-from collections.abc import Generator, Iterator
-from queue import Full, Queue
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from queue import Empty, Full, Queue
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 #: How often the reader looks whether anybody still wants what it has read.
 _LOOK_SECONDS = 0.2
+#: How often a run that waits for its reader says that it lives.
+_BEAT_SECONDS = 1.0
 
 
 class _End:
@@ -18,12 +21,16 @@ class _End:
         self.error = error
 
 
-def read_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
+def read_ahead(
+    items: Iterator[Item], beat: Callable[[], None], give_up: Callable[[], None]
+) -> Generator[Item, None, None]:
     """Yield the items, each made by a thread while the one before is used.
 
     Two items wait at most: one here, one in the thread. What the iterator
-    raises is raised here, after what came before it. Close what this returns:
-    the thread has let go of the iterator then.
+    raises is raised here, after what came before it. While nothing comes,
+    ``beat`` is called here, and may raise. Close what this returns: the thread
+    has let go of the iterator then. If that is before the end, ``give_up`` is
+    called first; it has to make the iterator raise soon.
     """
     waiting: Queue[Item | _End] = Queue(maxsize=1)
     is_closed = threading.Event()
@@ -32,13 +39,37 @@ def read_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     )
     thread.start()
     try:
-        while not isinstance(one := waiting.get(), _End):
+        while not isinstance(one := _next(waiting, beat), _End):
             yield one
         if one.error is not None:
             raise one.error
+    except BaseException:
+        give_up()
+        raise
     finally:
         is_closed.set()
         thread.join()
+
+
+def make_ahead(
+    make: Callable[[], Item], beat: Callable[[], None], give_up: Callable[[], None]
+) -> Item:
+    """Return what is made in a thread, under the same rules."""
+    with closing(read_ahead(_only(make), beat, give_up)) as items:
+        (made,) = items
+        return made
+
+
+def _only(make: Callable[[], Item]) -> Iterator[Item]:
+    yield make()
+
+
+def _next(waiting: "Queue[Item | _End]", beat: Callable[[], None]) -> "Item | _End":
+    while True:
+        try:
+            return waiting.get(timeout=_BEAT_SECONDS)
+        except Empty:
+            beat()
 
 
 def _read(items: Iterator[Item], waiting: "Queue[Item | _End]", is_closed: threading.Event) -> None:

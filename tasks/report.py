@@ -18,9 +18,8 @@ from postgres import Cursor
 from postgres.report_run import ReportRun, find_run, record_run
 from postgres.snapshot import pin
 from tasks.artifact import drafted, exists
-from tasks.chart import BadChart
 from tasks.kind import BadPayload, Job, Kind, Limits, Outcome, Preview, Tools
-from tasks.report_catalog import DeclaredReport, Format, load_reports
+from tasks.report_catalog import BadChart, DeclaredReport, Format, load_reports
 from tasks.report_format import WRITERS, Request
 from tasks.report_values import BadValue, shown
 

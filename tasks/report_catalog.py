@@ -46,6 +46,10 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str = ""
 
 
+class BadChart(ValueError):
+    """A chart that the answer of its report cannot fill."""
+
+
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the leading comment of a report declares."""
 

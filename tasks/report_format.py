@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from io import BufferedIOBase
 from types import MappingProxyType
 
 from postgres import Cursor
 from postgres.parameters import Value
 from postgres.report_run import Question
-from postgres.snapshot import Instant, copy_out, read_rows
-from tasks.chart import draw
+from postgres.snapshot import Answer, Instant, copy_out, read_rows
 from tasks.render import MAX_TABLE_ROWS, page
-from tasks.report_catalog import DeclaredReport, Format
+from tasks.report_catalog import Chart, DeclaredReport, Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,16 @@ def write_html(request: Request, instant: Instant, reader: Cursor, file: Buffere
     """Write a page with the chart and the first rows."""
     header = request.report.header
     answer = read_rows(reader, request.report.query, request.values, MAX_TABLE_ROWS)
-    svg = draw(header.chart, answer) if header.chart and answer.rows else None
+    svg = _draw(header.chart, answer) if header.chart and answer.rows else None
     file.write(page(header, request.question.params, instant, answer, svg).encode())
     return answer.total_rows
+
+
+def _draw(chart: Chart, answer: Answer) -> str:
+    # Loaded with the first chart: what draws it takes as long to start as all the rest of
+    # a worker, and most processes never draw one.
+    svg: str = import_module("tasks.chart").draw(chart, answer)
+    return svg
 
 
 WRITERS: Mapping[Format, Writer] = MappingProxyType(

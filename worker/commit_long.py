@@ -7,24 +7,27 @@ says that the run lives, and goes with it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from celeriac.contract import State
-from postgres import Connection
+from postgres import Connection, Cursor
 from postgres.holds import hold
-from postgres.outbox import remove
+from postgres.outbox import Entry, enqueue, remove
 from postgres.progress import Overtaken, SubjectHeld, begin_run, claim_run, end_run
 from postgres.transaction import transaction, transaction_on
 from tasks.kind import Outcome
 from tasks.long_kind import LongKind, NotNow, Steps, Stopping
 from worker.accept import Accepted
 from worker.child import Child
-from worker.commit import commit, summary
-from worker.delivery import Fate, Settlement
+from worker.commit import commit
+from worker.delivery import Fate, Settlement, summary
 from worker.group import count_in_groups
 
 #: A run that said nothing for so many times the patience with a dead peer stands still.
 _SILENT_TIMES = 6
+#: How long a job that came straight through Redis may go on before it is looked for.
+_COMES_AGAIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,15 @@ def _go_on(one: Accepted, child: Child, connection: Connection) -> Settlement:
     run = uuid4().hex
     with transaction_on(connection) as cursor:
         place = begin_run(one.ask.id, run, cursor)
+        _keep_for_later(one, cursor)
     steps = Steps(
         one.ask.id,
         run,
         place,
         connection,
-        tell=lambda progress: child.signals.tell(one.delivery.id, progress.as_result()),
+        tell=lambda progress: child.signals.tell(
+            one.delivery.id, progress.as_result(), went_on=progress.went_on
+        ),
         is_stopping=child.signals.is_stopping,
     )
     outcome = _run(one, child, steps)
@@ -96,6 +102,16 @@ def _go_on(one: Accepted, child: Child, connection: Connection) -> Settlement:
     _end(one, run, outcome, connection)
     result = outcome.result or summary(steps.place.accounts)
     return Settlement(one.delivery.id, _FATES[outcome.state], result, outcome.error)
+
+
+def _keep_for_later(one: Accepted, cursor: Cursor) -> None:
+    """Have the job come again by the outbox, should Redis lose it while it is under way.
+
+    Its end takes it out. One that takes longer comes a second time and waits for the first.
+    """
+    if not one.delivery.is_relayed:
+        later = datetime.now(UTC) + _COMES_AGAIN
+        enqueue([Entry(one.ask.id, one.delivery.task, one.message, later)], cursor)
 
 
 _FATES = {State.COMMITTED: Fate.COMMITTED, State.DEAD: Fate.DEAD, State.HELD: Fate.HELD}
@@ -127,7 +143,6 @@ def _end(one: Accepted, run: str, outcome: Outcome, connection: Connection) -> N
         )
         if outcome.state is State.COMMITTED and one.group is not None:
             count_in_groups([one.group], cursor)
-        if one.delivery.is_relayed:
-            remove([one.ask.id], cursor)
+        remove([one.ask.id], cursor)
         if outcome.state is State.HELD:
             hold(one.ask.subject, outcome.error or "", cursor)

@@ -15,7 +15,7 @@ from celeriac.contract import INGEST_FILE, State
 from postgres import Cursor
 from postgres.file_jobs import FileJob, find_file_jobs
 from postgres.outbox import Entry
-from tasks.files import BadFile, FileOptions, Unreachable, open_source
+from tasks.files import BadFile, FileOptions, Unreachable, open_source, read_options
 
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _PREFIX_BYTES = 12
@@ -41,16 +41,20 @@ class Planned:
     job_id: str
     entry: Entry | None
     skipped: str | None = None
+    is_refused: bool = False
 
 
 def files_at(place: str, inbox: Path | None) -> list[Path]:
-    """Return the files that a path, a folder or a glob names, all inside the inbox."""
+    """Return the files that a path, a folder or a glob names, all inside the inbox.
+
+    What is not there as seen from the working folder is looked for from the inbox on.
+    """
     if inbox is None:
         raise BadPlace(
             "CELERIAC_INBOX is not set: set it to the folder that file jobs may read from"
         )
     root = inbox.resolve()
-    found = sorted(_found(Path(place)))
+    found = sorted(_found(Path(place))) or sorted(_found(root / place))
     if not found:
         raise BadPlace(f"{place!r} names no file: check the spelling, and quotes around a glob")
     for path in found:
@@ -83,6 +87,10 @@ def plan(
 ) -> Planned:
     """Decide what becomes of a file, by what the ledger knows of it."""
     prefix = _prefix(target, file)
+    try:
+        read_options(file.url, format_, options)
+    except BadFile as error:
+        return Planned(file, f"{prefix}-1", None, str(error), is_refused=True)
     known = find_file_jobs(prefix, cursor)
     words = _why_not(known)
     if words is not None:

@@ -27,9 +27,9 @@ class Signals:
         self._flag = mmap.mmap(-1, 1)
         self._rest = b""
 
-    def tell(self, job_id: str, progress: Mapping[str, Any]) -> None:
-        """Say how far a job is; called in a child, never waits."""
-        line = json.dumps([job_id, progress]).encode() + b"\n"
+    def tell(self, job_id: str, progress: Mapping[str, Any], *, went_on: bool) -> None:
+        """Say how far a job is, and whether this run got further; in a child, never waits."""
+        line = json.dumps([job_id, progress, went_on]).encode() + b"\n"
         if len(line) <= _LINE_BYTES:
             try:
                 os.write(self._write, line)
@@ -44,16 +44,15 @@ class Signals:
         """Ask all children to give back their long jobs; called in the main process."""
         self._flag[0] = 1
 
-    def listen(self, hub: Any, hear: Callable[[str, dict[str, Any]], None]) -> None:
+    def listen(self, hub: Any, hear: Callable[[str, dict[str, Any], bool], None]) -> None:
         """Have ``hear`` called in the main loop with what children tell."""
         hub.add_reader(self._read, self._hear, hear)
 
-    def _hear(self, hear: Callable[[str, dict[str, Any]], None]) -> None:
+    def _hear(self, hear: Callable[[str, dict[str, Any], bool], None]) -> None:
         try:
             self._rest += os.read(self._read, _READ_BYTES)
         except BlockingIOError:
             return
         *lines, self._rest = self._rest.split(b"\n")
         for line in lines:
-            job_id, progress = json.loads(line)
-            hear(job_id, progress)
+            hear(*json.loads(line))

@@ -35,14 +35,15 @@ class ProgressBoard:
         self._consumer = consumer
         self._silent_until = 0.0
 
-    def show(self, job_id: str, progress: dict[str, Any]) -> None:
+    def show(self, job_id: str, progress: dict[str, Any], went_on: bool) -> None:  # noqa: FBT001 - one fact
         """Show what a child told; end the job if somebody revoked it meanwhile."""
         running = self._find(job_id)
         if running is None:
             return  # It ended before its last words were heard.
         one, pid = running
-        # It went on since it last died: whatever that was, the job is not to blame for it.
-        one.crashes = 0
+        if went_on:
+            # Whatever it last died of, the job is not to blame for it.
+            one.crashes = 0
         if self._is_revoked(job_id):
             self._consumer.pool.terminate_job(pid, signals.signum("TERM"))
             return

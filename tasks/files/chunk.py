@@ -39,6 +39,8 @@ class Chunk:
     #: In the file, from 1; for Parquet the record's number.
     first_line: int
     end: Position
+    #: How much of the file as it is stored lies before the end, about; reading is further.
+    done_bytes: int
     #: A line that is only ``\.``: PostgreSQL up to 17 would take it for the end of a COPY.
     has_end_marker: bool = False
     #: Whether all of it is valid UTF-8; not so only under ``bad_encoding = "quarantine"``.

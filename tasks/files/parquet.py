@@ -25,7 +25,14 @@ from tasks.files.position import Position
 from tasks.files.source import Source
 
 _BLOCK_BYTES = 1 << 20
-_MOST_BATCH_ROWS = 1 << 16
+#: A batch is in memory several times: as pages, as columns, as text.
+_BATCHES_OF_A_CHUNK = 2
+_MOST_BATCH_ROWS = 1 << 15
+#: Nested values become objects of Python's, many for each row.
+_MOST_NESTED_BATCH_ROWS = 1 << 12
+
+# pyarrow's own pool keeps for itself what was read once.
+pa.set_memory_pool(pa.system_memory_pool())
 
 
 class ParquetRows:
@@ -69,7 +76,11 @@ class ParquetRows:
             source = self._source
             end = Position(rows, rows, rows, source.read_bytes, source.sha256)
             first = rows - batch.num_rows + 1
-            yield Chunk(data, batch.num_rows, first, first, end, has_end_marker=b"\\." in data)
+            done_bytes = source.read_bytes * rows // self._file.metadata.num_rows
+            is_marked = b"\\." in data
+            yield Chunk(
+                data, batch.num_rows, first, first, end, done_bytes, has_end_marker=is_marked
+            )
 
     def records(self, chunk: Chunk, columns: Sequence[str] | None = None) -> Iterator[Record]:  # noqa: ARG002 - the file names them
         """Take a chunk apart; a record's line is its number."""
@@ -87,7 +98,8 @@ class ParquetRows:
             to_skip -= metadata.row_group(groups.pop(0)).num_rows
         if not groups:
             return
-        batches = self._file.iter_batches(self._batch_rows(), row_groups=groups)
+        # Threads would each keep memory of their own, and there is one for reading already.
+        batches = self._file.iter_batches(self._batch_rows(), row_groups=groups, use_threads=False)
         while True:
             with self._refusals(self._after.records):
                 batch = next(batches, None)
@@ -102,8 +114,9 @@ class ParquetRows:
         metadata = self._file.metadata
         total = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
         row_bytes = max(1, total // max(1, metadata.num_rows))
-        fitting = max(1, self._options.chunk_bytes // row_bytes)
-        return int(min(fitting, self._options.chunk_rows, _MOST_BATCH_ROWS))
+        fitting = max(1, self._options.chunk_bytes // _BATCHES_OF_A_CHUNK // row_bytes)
+        most = _MOST_BATCH_ROWS if self.shape is Shape.CSV else _MOST_NESTED_BATCH_ROWS
+        return int(min(fitting, self._options.chunk_rows, most))
 
     def _write(self, batch: pa.RecordBatch) -> bytes:
         if self.shape is Shape.CSV:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-import fsspec
-
 from tasks.files.errors import BadFile, FileChanged, Unreachable
 from tasks.files.inbox import open_in_inbox
 from tasks.files.options import FileOptions
 from tasks.files.place import Place, allowed_place, is_local, local_path
 from tasks.files.position import START, Fingerprint, Position
-from tasks.files.web import open_web_file
+from tasks.files.web import WebFile, open_web_file
+from tasks.stores import file_system_of
 
 #: A tebibyte: what nobody meant to load.
 DEFAULT_MAX_BYTES = 1 << 40
@@ -40,6 +39,7 @@ class Source:
         self.read_bytes = 0
         self._hash = hashlib.sha256()
         self._after = START
+        self._is_given_up = False
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +56,12 @@ class Source:
         """Compare, when reading comes to it, what was read before a position. Call it first."""
         self._after = after
 
+    def give_up(self) -> None:
+        """Have reading raise :class:`Unreachable` soon; may be called by another thread."""
+        self._is_given_up = True
+        if isinstance(self.file, WebFile):
+            self.file.break_off()
+
     def read(self, size: int) -> bytes:
         """Read on, up to ``size`` bytes, none at the end only.
 
@@ -66,9 +72,12 @@ class Source:
         if to_compare > 0:
             size = min(size, to_compare)
         try:
-            block = self.file.read(size)
+            block = b"" if self._is_given_up else self.file.read(size)
         except OSError as error:
             raise Unreachable(f"{self.url}: reading broke off: {error}") from error
+        # Asked for now: what was given up meanwhile may look like the end.
+        if self._is_given_up:
+            raise Unreachable(f"{self.url}: reading was given up")
         if not block:
             self._refuse_other_end()
         self.read_bytes += len(block)
@@ -127,7 +136,7 @@ def _open_place(place: Place) -> tuple[BinaryIO, Fingerprint]:
     if place.scheme in _REFUSED_SCHEMES:
         raise BadFile(f"{place.url!r}: {place.scheme}:// is not for file jobs")
     try:
-        files, path = fsspec.core.url_to_fs(place.url)
+        files, path = file_system_of(place.url)
         fingerprint = _of_info(files.info(path))
         return files.open(path, "rb"), fingerprint
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:

@@ -13,6 +13,15 @@ _REMEMBERED_KEYS = 2_000_000
 _MARKERS = frozenset({"NA", "N/A", "NULL", "null", "\\N", "None", "nan", "-"})
 
 
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A value that made a text of a column, and what all before it were."""
+
+    value: Any
+    line: int
+    before: ColumnType
+
+
 @dataclass(slots=True)
 class Column:
     """What was seen in a column."""
@@ -24,6 +33,7 @@ class Column:
     markers: set[str] = field(default_factory=set)
     #: Some times in it name no zone.
     is_zoneless: bool = False
+    odd: Odd | None = None
     _seen: dict[Any, None] = field(default_factory=dict)
 
     @property
@@ -31,7 +41,7 @@ class Column:
         """The narrowest type for all values; None if there is none."""
         return joined(self.narrow, ColumnType.TEXT) if self.markers else self.narrow
 
-    def see(self, value: Any) -> None:
+    def see(self, value: Any, line: int) -> None:
         """Take a value into account that is not NULL."""
         self.values += 1
         # Most columns repeat themselves; what widened the type once does not again.
@@ -42,7 +52,9 @@ class Column:
             self.markers.add(value)
             return
         found, is_zoneless = type_of(value)
-        self.narrow = joined(self.narrow, found)
+        before, self.narrow = self.narrow, joined(self.narrow, found)
+        if before is not None and self.narrow is ColumnType.TEXT:
+            self.odd = Odd(value, line, before)
         self.is_zoneless |= is_zoneless
         if is_text and len(self._seen) < _REMEMBERED_VALUES:
             self._seen[value] = None
@@ -69,7 +81,7 @@ class Survey:
                 self.bad += 1
                 self.first_bad = self.first_bad or record
             else:
-                self._see_row(record.row)
+                self._see_row(record.row, record.line)
 
     @property
     def knows_all_keys(self) -> bool:
@@ -80,14 +92,14 @@ class Survey:
         """Tell whether some row has no value for a column."""
         return self.columns[column].values < self.rows
 
-    def _see_row(self, row: Mapping[str, Any]) -> None:
+    def _see_row(self, row: Mapping[str, Any], line: int) -> None:
         self.rows += 1
         for name, value in row.items():
             column = self.columns.get(name)
             if column is None:
                 column = self.columns[name] = Column()
             if value is not None:
-                column.see(value)
+                column.see(value, line)
         if self.key:
             self._see_key(tuple(map(row.get, self.key)))
 

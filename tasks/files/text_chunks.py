@@ -162,8 +162,13 @@ class TextChunks:
             read_bytes=self._source.read_bytes,
             sha256=self._source.sha256,
         )
-        chunk = Chunk(data, cut.records, first, line, end, is_utf8=is_utf8)
+        chunk = Chunk(data, cut.records, first, line, end, self._done_bytes(), is_utf8=is_utf8)
         return replace(chunk, has_end_marker=True) if _has_end_marker(data) else chunk
+
+    def _done_bytes(self) -> int:
+        window = self.window
+        seen_bytes = window.offset + len(window.data)
+        return self._source.read_bytes * window.offset // max(1, seen_bytes)
 
     def _is_utf8(self, data: bytes) -> bool:
         try:

@@ -2,9 +2,10 @@
 
 import io
 import ssl
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from socket import IPPROTO_TCP, create_connection, gaierror, getaddrinfo
+from socket import IPPROTO_TCP, SHUT_RDWR, create_connection, gaierror, getaddrinfo, socket
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ def open_web_file(place: Place) -> tuple[BinaryIO, Fingerprint]:
     connection = _connection(place)
     try:
         connection.request("GET", _request_path(place.url), headers={"Accept-Encoding": "identity"})
+        # The connection forgets it once the answer is to be the last one.
+        plug = connection.sock
         response = connection.getresponse()
     except (OSError, HTTPException) as error:
         connection.close()
@@ -36,7 +39,7 @@ def open_web_file(place: Place) -> tuple[BinaryIO, Fingerprint]:
     except Exception:
         connection.close()
         raise
-    return cast(BinaryIO, _Body(connection, response)), _fingerprint(response)
+    return cast(BinaryIO, WebFile(connection, plug, response)), _fingerprint(response)
 
 
 def public_address(host: str, port: int, *, allows_internal: bool) -> str:
@@ -102,23 +105,32 @@ class _PinnedSecure(HTTPSConnection):
         self.sock = self._trust.wrap_socket(plain, server_hostname=self.host)
 
 
-class _Body(io.RawIOBase):
+class WebFile(io.RawIOBase):
     """A response as a file; what breaks off is told from what ends."""
 
-    def __init__(self, connection: HTTPConnection, response: HTTPResponse) -> None:
+    def __init__(self, connection: HTTPConnection, plug: socket, response: HTTPResponse) -> None:
         self._connection = connection
+        self._plug = plug
         self._response = response
 
     def readable(self) -> bool:
+        """Say yes."""
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """Return what is there, however little, once anything is; none at the end."""
         try:
-            return self._response.read(None if size < 0 else size)
+            return self._response.read1(size)
         except HTTPException as error:
             raise OSError(str(error)) from error
 
+    def break_off(self) -> None:
+        """Let a thread that waits for the server wait no longer."""
+        with suppress(OSError):
+            self._plug.shutdown(SHUT_RDWR)
+
     def close(self) -> None:
+        """Let go of the server."""
         self._connection.close()
         super().close()
 

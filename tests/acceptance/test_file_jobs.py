@@ -214,3 +214,17 @@ def test_place_outside_the_inbox_is_refused(site: DepotSite, tmp_path: Path) -> 
     command(site, "ingest", str(tmp_path / "outside.csv"), "--target", "parcel", status=1)
 
     assert [] == site.query("SELECT id FROM celeriac.outbox")
+
+
+def test_what_can_never_load_is_not_enqueued(site: DepotSite) -> None:
+    """An unknown target, and a file of which no format is known, make no job; both are told."""
+    folder = site.inbox / "unclear"
+    folder.mkdir()
+    write_csv(folder / "a.txt", parcels(1))
+
+    unknown = command(site, "ingest", str(folder), "--target", "nowhere", status=1)
+    unclear = command(site, "ingest", "unclear", "--target", "parcel", "--no-wait", status=1)
+
+    assert "" == unknown
+    assert "its name does not tell its format" in unclear
+    assert [] == site.query("SELECT id FROM celeriac.outbox")

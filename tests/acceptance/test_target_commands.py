@@ -156,3 +156,14 @@ def test_rights_are_those_of_the_workers_role(
     assert 4 == len(grants)
     assert "INSERT, SELECT, UPDATE" in grants[1]
     assert (1, 0) == (before.returncode, after.returncode)
+
+
+def test_a_name_that_the_catalog_lacks_is_told(console: Console, tmp_path: Path) -> None:
+    """A target can be held before its declaration is there; a misspelt one should not go unseen."""
+    write(tmp_path / "catalog" / "targets.toml", '[fine]\ntable = "fine"\n')
+
+    known, misspelt = console.run("targets", "hold", "fine"), console.run("targets", "hold", "fien")
+
+    assert (0, "") == (known.returncode, known.stderr)
+    assert (0, "target fien is held\n") == (misspelt.returncode, misspelt.stdout)
+    assert "careful: the catalog has no such target, it has: fine\n" == misspelt.stderr

@@ -29,6 +29,7 @@ def child_on(
     kinds: Sequence[str] = (),
     batch_rows: int = 20_000,
     inbox: Path | None = None,
+    file_prefixes: Sequence[str] = (),
 ) -> Iterator[Child]:
     """Open what a child process works with, on this database."""
     plan = Plan(
@@ -42,6 +43,7 @@ def child_on(
         inbox=inbox,
         report_seconds=10,
         batch_rows=batch_rows,
+        file_prefixes=file_prefixes,
     )
     child = open_child(plan, load_kinds(kinds))
     try:

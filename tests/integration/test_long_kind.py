@@ -1,6 +1,7 @@
 """A job of many transactions goes on where it was, and none of its steps counts twice."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -97,6 +98,34 @@ def test_interrupted_job_goes_on_where_it_was(child: Child) -> None:
     assert [0, 1, 2, 3] == written(child)
 
 
+def test_job_under_way_is_kept_in_the_outbox(child: Child) -> None:
+    """What came straight through Redis comes again by the outbox should Redis forget it."""
+    run(child, steps=4, waits_at=2)
+    ((body, delay),) = query(
+        child.pool.url, "SELECT body, extract(epoch FROM run_at - now())::int FROM celeriac.outbox"
+    )
+    assert 3_500 < delay <= 3_600
+
+    STEPPING.may_pass = True
+    (settled,) = settle(child, Delivery("j", TASK, body.encode(), is_relayed=True)).values()
+
+    assert (Fate.COMMITTED, [0, 1, 2, 3]) == (settled.fate, written(child))
+    assert [] == query(child.pool.url, "SELECT id FROM celeriac.outbox")
+
+
+@pytest.mark.parametrize("cancelled", ["revoked", None])
+def test_job_that_ended_is_not_in_the_outbox(child: Child, cancelled: str | None) -> None:
+    """Cancelled or dead, it does not come again."""
+    payload = {"steps": 4, "waits_at": 2, "fails_at": 3}
+    run(child, **payload)
+
+    STEPPING.may_pass = True
+    ended = run(child, cancelled=cancelled, **payload)
+
+    assert ended.fate in (Fate.CANCELLED, Fate.DEAD)
+    assert [] == query(child.pool.url, "SELECT id FROM celeriac.outbox")
+
+
 def test_failing_job_keeps_its_steps(child: Child) -> None:
     """A job that raises is buried with the reason; the rows of its steps stay and are counted."""
     settled = run(child, steps=4, fails_at=2)
@@ -142,6 +171,22 @@ def test_silent_run_is_ended(child: Child, database: str) -> None:
         with child_on(database, kinds=[KIND], catalog=depot.CATALOG, session=hasty) as other:
             assert Fate.TAKEN == run(other, steps=1).fate
             wait_for(lambda: run(other, steps=1).fate is Fate.COMMITTED, 5, "the job to go on")
+
+
+def test_working_run_is_not_ended(child: Child, database: str) -> None:
+    """A session whose statement takes long works: the next run waits for it."""
+    hasty = Session(dead_peer_seconds=0)
+    with closing(psycopg2.connect(database)) as working, ThreadPoolExecutor(1) as pool:
+        cursor = working.cursor()
+        cursor.execute("SELECT pg_try_advisory_lock(1667591270, hashtext('j'))")
+        statement = pool.submit(cursor.execute, "SELECT pg_sleep(1)")
+        asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        wait_for(lambda: query(database, asleep), 5, "the statement to run")
+
+        with child_on(database, kinds=[KIND], catalog=depot.CATALOG, session=hasty) as other:
+            taken = run(other, steps=1)
+
+        assert (Fate.TAKEN, None) == (taken.fate, statement.result())
 
 
 def test_overtaken_run_writes_nothing(child: Child, database: str) -> None:

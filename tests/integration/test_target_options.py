@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.batches import child_on, deliver, settle
+from tests.integration.shelf import relay_to, replay_all
 from tests.integration.shop import query
 from worker.child import Child
 from worker.delivery import Delivery, Fate
@@ -298,6 +299,19 @@ def test_too_many_bad_rows_hold_the_target(open_child: Open, limit: str) -> None
     ((target, reason),) = query(child.pool.url, "SELECT target, reason FROM celeriac.target_hold")
     assert "product" == target
     assert [] == [word for word in ("'many'", "2 bad rows of 3", "max_bad") if word not in reason]
+
+
+def test_rows_that_are_bad_again_hold_no_target(open_child: Open) -> None:
+    """A replay of many bad rows leaves its target open: they were counted when they first came."""
+    child = open_child("max_bad = 1")
+    settle(child, *(deliver(f"j{n}", "product", [{"id": "x"}, {"id": n}]) for n in range(3)))
+    replay_all(child.pool)
+
+    settled = relay_to(child, child.pool.url)
+
+    assert [Fate.COMMITTED] == [one.fate for one in settled.values()]
+    assert 3 == len(reasons(child)) // 2
+    assert [] == query(child.pool.url, "SELECT target FROM celeriac.target_hold")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,18 @@ def test_a_file_of_several_members_is_read_whole(tmp_path: Path, ending: str) ->
     assert _TEXT.removeprefix(b"a,b\n") == read(path).data
 
 
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+def test_how_far_a_chunk_reaches_is_told(tmp_path: Path, ending: str) -> None:
+    """By its share of the file, though all of a small file is read before its first chunk."""
+    data = _PACKERS[ending.removeprefix(".")](_TEXT) if ending else _TEXT
+    path = write(tmp_path / f"a.csv{ending}", data)
+
+    done = [chunk.done_bytes for chunk in read(path, chunk_rows=10_000).chunks]
+
+    assert (3, len(data)) == (len(done), done[-1])
+    assert pytest.approx([len(data) / 3, len(data) * 2 / 3], rel=0.05) == done[:2]
+
+
 def test_zeros_behind_gzip_are_let_be(tmp_path: Path) -> None:
     """What tapes and disks fill up with is no further member."""
     path = write(tmp_path / "a.csv.gz", gzip.compress(_TEXT) + b"\0" * 500_000)

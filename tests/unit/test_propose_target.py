@@ -91,7 +91,7 @@ def test_json_values_tell_their_types(tmp_path: Path) -> None:
 
 def test_what_to_look_at_is_said(tmp_path: Path) -> None:
     """Bad records, repeated and missing keys, markers and empty columns are remarked on."""
-    path = write(tmp_path / "a.csv", "id,n,e\n1,NA,\n1,5,\n,6,\n7\n8,9,\n")
+    path = write(tmp_path / "a.csv", "id,n,e,t\n1,NA,,\n1,5,,2024-02-01\n,6,,\n7\n8,9,,1.2.2024\n")
 
     statement = proposed_table("public", "t", survey_of(path, "id"))
 
@@ -101,6 +101,7 @@ def test_what_to_look_at_is_said(tmp_path: Path) -> None:
         "1 rows lack a value of the key",
         "1 rows repeat the key",
         "n would be integer but for 'NA': if that means NULL, add --option null=NA",
+        "t would be date but for '1.2.2024', first in line 6",
         "No row has a value for: e",
         "PRIMARY KEY (id)",
         "id integer NOT NULL,",
@@ -133,7 +134,9 @@ def test_times_without_a_zone_ask_for_one(tmp_path: Path) -> None:
     ("text", "key", "words"),
     [
         ("a,b\n", (), "no sound row"),
-        ("a,b\n1\n", (), "no sound row"),
+        ("a,b\n1\n", (), "no sound row in the file: nothing tells the types, in line 2: missing"),
+        ("a;b\n1;2\n", (), "if ';' separates the fields, add --option delimiter='\";\"'"),
+        (",".join(map(str, range(1601))) + "\n" + "," * 1600, (), "1601 columns"),
         ("a,b\n1,2\n", ("c",), "key 'c' is no column of the file, which has: a, b"),
         ("a,\x1b[2J\n1,2\n", (), "cannot be a name"),
         (f"a,{'x' * 64}\n1,2\n", (), "1 to 63 bytes"),
@@ -157,3 +160,17 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
     assert 1 == done.exit_code
     assert done.stderr.startswith("Error: a.csv: line 1: the header names 'a' 2 times: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "words"),
+    [("a,b", "t", "use one without ','"), ("*", "t", "and not '*'"), ("t", "a.b", "one schema")],
+)
+def test_names_that_no_catalog_takes_are_refused(
+    tmp_path: Path, name: str, table: str, words: str
+) -> None:
+    """A section that a worker would not start with is not proposed."""
+    survey = survey_of(write(tmp_path / "a.csv", "a\n1\n"))
+
+    with pytest.raises(NoProposal, match=re.escape(words)):
+        proposed_target(name, "public", table, survey)

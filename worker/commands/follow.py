@@ -38,7 +38,7 @@ def follow(jobs: Mapping[str, str], pool: Pool) -> bool:
                     err=True,
                 )
             time.sleep(_LOOK_SECONDS)
-    for one in watched:
+    for one in sorted(watched, key=lambda one: list(jobs).index(one.id)):
         click.echo(f"{jobs[one.id]}: {_ending(one)}")
     return all(one.state is State.COMMITTED for one in watched)
 

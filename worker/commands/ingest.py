@@ -10,6 +10,7 @@ import click
 from postgres.outbox import enqueue
 from postgres.pool import Pool
 from postgres.transaction import transaction
+from tasks.targets import BadCatalog, load_targets
 from worker.commands.connect import ledger_pool
 from worker.commands.follow import follow
 from worker.ingest_files import (
@@ -21,7 +22,7 @@ from worker.ingest_files import (
     plan,
     remote_file,
 )
-from worker.lifecycle import settings_of_this_process
+from worker.outside import settings_of_this_process
 
 
 @click.command()
@@ -42,16 +43,26 @@ def ingest(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Load files, folders or globs of the inbox, or URLs: one job a file, a file once."""
     wanted = dict(map(_option, options)) | ({"atomic": True} if atomic else {})
+    _refuse_unknown(target)
     pool = ledger_pool()
     try:
         planned = _enqueue(_files(places), target, format_, wanted, pool)
         followed = {one.job_id: one.file.url for one in planned if one.skipped is None}
-        if no_wait or not followed:
-            return
-        if not follow(followed, pool):
-            sys.exit(1)
+        are_committed = no_wait or not followed or follow(followed, pool)
     finally:
         pool.close()
+    if not are_committed or any(one.is_refused for one in planned):
+        sys.exit(1)
+
+
+def _refuse_unknown(target: str) -> None:
+    try:
+        known = load_targets(settings_of_this_process().catalog)
+    except BadCatalog as error:
+        raise click.ClickException(str(error)) from error
+    if target not in known:
+        names = ", ".join(known) or "none"
+        raise click.ClickException(f"target {target!r} is not in the catalog, which has: {names}")
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -53,10 +53,11 @@ def add_target(  # noqa: PLR0913 - one argument an option
         given = read_options(file.name, format_, dict(map(_option, options)))
         _survey(file.resolve(), given, survey)
         statement = proposed_table(schema or "public", relation, survey)
+        section = proposed_target(name, schema or "public", relation, survey)
     except (BadFile, Unreachable, NoProposal) as error:
         raise click.ClickException(str(error)) from error
     click.echo(statement)
-    click.echo(proposed_target(name, schema or "public", relation, survey), nl=False)
+    click.echo(section, nl=False)
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -78,7 +79,7 @@ def _survey(path: Path, options: FileOptions, survey: Survey) -> None:
         with _progress(source) as bar:
             for chunk in reader.chunks():
                 survey.see(reader.records(chunk))
-                bar.update(chunk.end.read_bytes - bar.pos)
+                bar.update(chunk.done_bytes - bar.pos)
 
 
 def _progress(source: Source) -> Any:

@@ -5,9 +5,11 @@ import click
 from postgres.holds import held_jobs, held_targets, hold, release
 from postgres.outbox import Entry, enqueue, remove
 from postgres.transaction import transaction
+from tasks.targets import BadCatalog, load_targets
 from worker.commands.connect import ledger_pool
 from worker.commands.target_add import add_target
 from worker.commands.target_check import check_targets
+from worker.outside import settings_of_this_process
 
 
 @click.group()
@@ -40,6 +42,19 @@ def hold_target(name: str, reason: str) -> None:
     with transaction(ledger_pool()) as cursor:
         hold(name, reason, cursor)
     click.echo(f"target {name} is held")
+    _warn_if_unknown(name)
+
+
+def _warn_if_unknown(name: str) -> None:
+    """Say that a name may be misspelt; another catalog than this one may have it."""
+    try:
+        known = load_targets(settings_of_this_process().catalog)
+    except BadCatalog as error:
+        click.echo(f"careful: nobody knows whether there is such a target: {error}", err=True)
+        return
+    if name not in known:
+        names = ", ".join(known) or "none"
+        click.echo(f"careful: the catalog has no such target, it has: {names}", err=True)
 
 
 @targets.command("resume")
