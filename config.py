@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, Secret, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, Secret, ValidationError, field_validator
 
 PREFIX = "CELERIAC_"
 
@@ -36,10 +35,10 @@ class Url(Secret[str]):
         return _PASSWORD.sub(r"\1\2***", self.get_secret_value())
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings, checked; nothing reads the environment after this."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     broker_url: Url = Field(description="Redis or Valkey that carries the jobs")
     result_url: Url = Field(description="Redis database for results; not the broker's")
@@ -96,18 +95,6 @@ class Settings(BaseSettings):
     dedupe_days: float = Field(30, ge=1, description="for so long a job that comes again is known")
     quarantine_days: float | None = Field(None, gt=0, description="then undecided rows are dropped")
     event_buffer: int = Field(500, ge=1, description="events sent to Flower at a time")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take values from :func:`parse` alone, which also sees unknown names."""
-        return (init_settings,)
 
     @field_validator("kinds", "file_prefixes", mode="before")
     @classmethod

@@ -55,8 +55,10 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 # An E'' string goes on in its own mode after a line break and another quote.
 _GOES_ON = r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*+[\n\r])*+"
 _E_BODY = r"'(?:[^'\\]|\\.|'')*+'"
-_FIRST = r"[A-Za-z_\x80-\U0010ffff]"
-_WORD = r"[A-Za-z0-9_\x80-\U0010ffff]"
+# Letters, _ and all beyond ASCII, told by what they are not: of a range beyond ASCII Python
+# makes a large table at each mention, and every start of a process would wait for it.
+_FIRST = r"[^\x00-@\[-\^`{-\x7f]"
+_WORD = r"[^\x00-/:-@\[-\^`{-\x7f]"
 _TOKEN = re.compile(
     rf"""
       (?P<text>

@@ -4,33 +4,57 @@ import sys
 
 import click
 
-from postgres.errors import PostgresError
-from tasks.targets import BadCatalog
-from worker.commands.ingest import ingest
-from worker.commands.jobs import jobs
-from worker.commands.migrate import migrate
-from worker.commands.quarantine import quarantine
-from worker.commands.relay import relay
-from worker.commands.targets import targets
-from worker.up import up
+from worker.commands.on_demand import CommandLine, OnDemand, load
+
+_COMMANDS = [
+    OnDemand(
+        "worker.up:up", "Start servers, workers and Flower on this machine; Ctrl-C stops them all."
+    ),
+    OnDemand(
+        "worker.commands.ingest:ingest",
+        "Load files, folders or globs of the inbox, or URLs: one job a file, a file once.",
+    ),
+    OnDemand(
+        "worker.commands.migrate:migrate",
+        "Bring the database to the schema that this version needs.",
+    ),
+    OnDemand(
+        "worker.commands.relay:relay",
+        "Push jobs from the outbox into their queues, until SIGTERM or Ctrl-C.",
+    ),
+    OnDemand(
+        "worker.commands.targets:targets",
+        "Propose and check targets, hold and resume them, and see which are held.",
+    ),
+    OnDemand(
+        "worker.commands.quarantine:quarantine",
+        "Look at rows that were set aside, replay them, discard them.",
+    ),
+    OnDemand(
+        "worker.commands.jobs:jobs",
+        "Look at jobs that were buried or held, redrive them, discard them.",
+    ),
+]
+
+#: What a command may end with that one line tells, without a traceback.
+_TOLD_IN_A_LINE = ("postgres.errors:PostgresError", "tasks.targets:BadCatalog")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=CommandLine,
+    commands=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def main() -> None:
     """Celeriac: background jobs for teams whose data lives in PostgreSQL."""
 
 
-main.add_command(up)
-main.add_command(ingest)
-main.add_command(migrate)
-main.add_command(relay)
-main.add_command(targets)
-main.add_command(quarantine)
-main.add_command(jobs)
-
 if __name__ == "__main__":
     try:
         main(prog_name="python -m worker")
-    except (PostgresError, BadCatalog) as error:
+    except Exception as error:
+        # Asked only now: `--help` needs neither of them.
+        if not isinstance(error, tuple(map(load, _TOLD_IN_A_LINE))):
+            raise
         click.echo(f"error: {error}", err=True)
         sys.exit(1)

@@ -11,6 +11,7 @@ from worker import event_json, inspection, lifecycle, revoke
 from worker.accumulate import Bounds
 from worker.heartbeat import CountPlainJobs
 from worker.kinds import load_kinds
+from worker.outside import settings_of_this_process
 from worker.progress import Signals
 from worker.transport import broker_settings
 from worker.waiting import POSTPONED, RAW, Batching
@@ -120,4 +121,4 @@ def _task_of(kind: Kind[Any]) -> Task:
     )()
 
 
-app = make_app(lifecycle.settings_of_this_process())
+app = make_app(settings_of_this_process())

@@ -2,12 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
-from tasks.ingest import INGEST_KIND
-from tasks.ingest_file import INGEST_FILE_KIND
+from celeriac import contract
 from tasks.kind import Kind
-from tasks.report import REPORT_KIND
+
+#: Ours by task name, loaded by those who run them: a relay only has to know their queues.
+_OURS: Mapping[str, str] = MappingProxyType(
+    {
+        contract.INGEST: "tasks.ingest:INGEST_KIND",
+        contract.INGEST_FILE: "tasks.ingest_file:INGEST_FILE_KIND",
+        contract.REPORT: "tasks.report:REPORT_KIND",
+    }
+)
 
 
 class BadKind(Exception):
@@ -16,27 +24,35 @@ class BadKind(Exception):
 
 def load_kinds(names: Iterable[str]) -> dict[str, Kind[Any]]:
     """Return all kinds by task name. Raises :class:`BadKind`."""
-    ours = (INGEST_KIND, INGEST_FILE_KIND, REPORT_KIND)
-    kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in ours}
+    return {name: _object(place) for name, place in _OURS.items()} | _further(names)
+
+
+def queues_of(names: Iterable[str]) -> dict[str, str]:
+    """Return, by task name, the queue that each kind is consumed from. Raises :class:`BadKind`."""
+    ours = {name: contract.QUEUES[name] for name in _OURS}
+    return ours | {name: kind.queue for name, kind in _further(names).items()}
+
+
+def _further(names: Iterable[str]) -> dict[str, Kind[Any]]:
+    kinds: dict[str, Kind[Any]] = {}
     for name in names:
         kind = _import(name)
-        if kind.name in kinds:
+        if kind.name in _OURS or kind.name in kinds:
             raise BadKind(f"kind {name} has the name {kind.name!r}, which is taken")
         kinds[kind.name] = kind
     return kinds
 
 
-def queues_of(kinds: Mapping[str, Kind[Any]]) -> dict[str, str]:
-    """Return, by task name, the queue that each kind is consumed from."""
-    return {name: kind.queue for name, kind in kinds.items()}
-
-
 def _import(name: str) -> Kind[Any]:
-    module, _, attribute = name.partition(":")
     try:
-        kind = getattr(import_module(module), attribute)
+        kind = _object(name)
     except (ImportError, AttributeError) as error:
         raise BadKind(f"kind {name}, named in CELERIAC_KINDS, was not found: {error}") from error
     if not isinstance(kind, Kind):
         raise BadKind(f"{name}, named in CELERIAC_KINDS, is a {type(kind).__name__}, not a Kind")
     return kind
+
+
+def _object(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from redis.exceptions import RedisError
 
 from celeriac.contract import CATALOG_KEY
 from tasks.report_catalog import load_reports
@@ -23,12 +22,13 @@ def publish_catalog(app: Celery, catalog: Path) -> None:
         "targets": sorted(load_targets(catalog)),
         "reports": sorted(load_reports(catalog)),
     }
+    broker = app.connection_for_write()
     try:
-        with app.connection_for_write() as connection:
+        with broker as connection:
             client: Any = connection.default_channel.client
             published["result_db"] = _result_db(_place(client), _place(app.backend.client))
             client.set(CATALOG_KEY, json.dumps(published))
-    except (RedisError, OSError, *app.connection_for_write().connection_errors) as error:
+    except (*broker.connection_errors, *broker.channel_errors) as error:
         events.catalog_not_published(reason=str(error))
 
 

@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from click import Group
+from click import Command, Group
 
 from config import PREFIX, Settings
 from tests.docs.markdown import code, pages, prose
 from tests.workers import ROOT
 from worker.__main__ import main
+from worker.commands.on_demand import OnDemand
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
@@ -39,12 +40,14 @@ def test_named_things_exist(page: Path) -> None:
 
 
 def _check_command(arguments: list[str]) -> None:
-    command = main
+    command: Command = main
     for argument in arguments:
         if not isinstance(command, Group):
             return
         assert argument in command.commands, f"python -m worker {' '.join(arguments)}"
         command = command.commands[argument]
+        if isinstance(command, OnDemand):
+            command = command.load()
 
 
 def _make_targets() -> set[str]:

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from postgres.snapshot import Answer, Column
-from tasks.chart import MAX_BARS, BadChart, draw
-from tasks.report_catalog import Chart
+from tasks.chart import MAX_BARS, draw
+from tasks.report_catalog import BadChart, Chart
 
 COLUMNS = (Column("name", False), Column("size", True))
 CHART = Chart("bar", "name", "size", "Sizes")

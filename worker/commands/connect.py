@@ -1,7 +1,7 @@
 """What the commands connect to: the ledger's database, as the settings say."""
 
 from postgres.pool import Pool, PoolLimits
-from worker.lifecycle import settings_of_this_process
+from worker.outside import settings_of_this_process
 
 
 def ledger_pool() -> Pool:

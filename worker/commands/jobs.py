@@ -25,7 +25,7 @@ from worker.commands.job_lines import (
 )
 from worker.commands.layout import counted, facts, printable
 from worker.kinds import load_kinds
-from worker.lifecycle import settings_of_this_process
+from worker.outside import settings_of_this_process
 from worker.redrive import CannotRedrive, new_body, redrive
 from worker.redrive import discard as discard_one
 

@@ -3,7 +3,7 @@
 import click
 
 from postgres.migrate import migrate as apply_migrations
-from worker.lifecycle import settings_of_this_process
+from worker.outside import settings_of_this_process
 
 
 @click.command()

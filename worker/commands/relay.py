@@ -11,8 +11,8 @@ from postgres.pool import Pool, PoolLimits
 from postgres.purge import Horizon
 from postgres.session import Session
 from worker import events
-from worker.kinds import load_kinds, queues_of
-from worker.lifecycle import asked_to_stop, settings_of_this_process
+from worker.kinds import queues_of
+from worker.outside import asked_to_stop, settings_of_this_process
 from worker.relay.broker import Broker
 from worker.relay.relay import Relay
 from worker.relay.retention import retaining
@@ -36,7 +36,7 @@ def relay() -> None:
     events.relay_ready(relay=name)
     try:
         with retaining(horizon, _pool(f"{name} retention")):
-            Relay(name, pool, broker, queues_of(load_kinds(settings.kinds))).run(stop)
+            Relay(name, pool, broker, queues_of(settings.kinds)).run(stop)
     finally:
         broker.close()
         pool.close()

@@ -15,7 +15,7 @@ from tasks.target import Target
 from tasks.targets import load_targets
 from worker.commands.connect import ledger_pool
 from worker.commands.layout import counted, printable
-from worker.lifecycle import settings_of_this_process
+from worker.outside import settings_of_this_process
 
 
 @click.command("check")

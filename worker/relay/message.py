@@ -11,7 +11,9 @@ import msgspec
 
 from celeriac.contract import GROUP
 from postgres.relay import DueJob
-from worker.message import RELAYED
+
+#: Header of a message that came by the outbox: the job's commit takes it out of there.
+RELAYED = "relayed"
 
 _EMBED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
 #: Stand in a form for what differs from job to job; jsonb holds no NUL, so no options can be these.

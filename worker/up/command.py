@@ -12,7 +12,7 @@ from rich.console import Console
 from celeriac.errors import CeleriacError
 from postgres.errors import PostgresError
 from worker.embedded import ServerFailed
-from worker.lifecycle import environment_to_inherit
+from worker.outside import environment_to_inherit
 from worker.up.environment import (
     ROOT,
     flower_port,
