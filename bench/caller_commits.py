@@ -1,10 +1,13 @@
 """What an enqueue costs the transaction that it is in: commits a second without one and with one.
 
-``python -m bench.caller_commits DATABASE_URL CONNECTIONS SECONDS`` prints both.
+``python -m bench.caller_commits WAY DATABASE_URL CONNECTIONS SECONDS`` prints both.
 
-Every connection has a thread. A transaction is one INSERT of the application's,
-with one ``celeriac.enqueue`` behind it or without; the two take turns, so that
-whatever else the machine does is shared.
+A transaction is one INSERT of the application's, alone or with a second statement
+behind it: ``enqueue`` is one ``celeriac.enqueue``, ``insert`` an INSERT into an outbox
+as a team writes it for itself, which is what any second statement of that size costs.
+The two sorts of transaction take turns, so that whatever else the machine does is
+shared. Connections have a thread each, and are spread over processes, as those of an
+application are: one interpreter would be what is measured.
 """
 
 import itertools
@@ -13,62 +16,102 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any
 
 import psycopg2
 
 from bench.row import INSERT, row
 
-ENQUEUE = "SELECT celeriac.enqueue('celeriac.ingest', %s)"
-
+WAYS = {
+    "enqueue": "SELECT celeriac.enqueue('celeriac.ingest', %s)",
+    "insert": "INSERT INTO bench_outbox (task, kwargs) VALUES ('celeriac.ingest', %s)",
+}
+PROCESSES = 4
 ROUNDS = 5
 #: Not counted: connections, plans and caches are warm after it.
 WARM_UP_SECONDS = 0.2
+#: So far apart are the rows of two processes.
+ROWS_A_PROCESS = 1_000_000_000
 
 
-def main(database_url: str, connections: int, seconds: float) -> tuple[float, float]:
-    """Return commits a second without an enqueue, and with one; half of the time each."""
-    numbers = itertools.count(1)
+def main(way: str, database_url: str, connections: int, seconds: float) -> tuple[float, float]:
+    """Return commits a second without the second statement, and with it; half of the time each."""
     slice_seconds = seconds / (2 * ROUNDS)
-    rates: dict[bool, float] = {False: 0.0, True: 0.0}
+    rates = {None: 0.0, WAYS[way]: 0.0}
+    with ExitStack() as stack:
+        callers = [
+            stack.enter_context(_caller(database_url, number, held))
+            for number, held in enumerate(_spread(connections))
+        ]
+        for second in rates:
+            _commits_per_s(callers, WARM_UP_SECONDS, second)
+        for second in list(rates) * ROUNDS:
+            rates[second] += _commits_per_s(callers, slice_seconds, second)
+    without, with_one = rates.values()
+    return without / ROUNDS, with_one / ROUNDS
+
+
+def _spread(connections: int) -> list[int]:
+    """Say how many connections each process has."""
+    processes = min(PROCESSES, connections)
+    return [len(range(number, connections, processes)) for number in range(processes)]
+
+
+@contextmanager
+def _caller(database_url: str, number: int, connections: int) -> Iterator[Connection]:
+    ours, its = get_context("fork").Pipe()
+    first = number * ROWS_A_PROCESS
+    arguments = (its, database_url, first, connections)
+    process = get_context("fork").Process(target=_call, args=arguments)
+    process.start()
+    try:
+        yield ours
+        ours.send(None)
+    finally:
+        process.join(1)
+        process.kill()
+
+
+def _commits_per_s(callers: list[Connection], seconds: float, second: str | None) -> float:
+    began = time.monotonic()
+    for caller in callers:
+        caller.send((began + seconds, second))
+    count = sum(caller.recv() for caller in callers)
+    return float(count) / (time.monotonic() - began)
+
+
+def _call(pipe: Connection, database_url: str, first: int, connections: int) -> None:
+    """Commit on so many connections whenever asked, in a process of its own."""
+    numbers = itertools.count(first)
     with ExitStack() as stack:
         opened = [
             stack.enter_context(closing(psycopg2.connect(database_url))) for _ in range(connections)
         ]
-        for enqueues in rates:
-            _commits_per_s(opened, numbers, WARM_UP_SECONDS, enqueues=enqueues)
-        for enqueues in list(rates) * ROUNDS:
-            rates[enqueues] += _commits_per_s(opened, numbers, slice_seconds, enqueues=enqueues)
-    return rates[False] / ROUNDS, rates[True] / ROUNDS
+        threads = stack.enter_context(ThreadPoolExecutor(connections))
+        while asked := pipe.recv():
+            counts = threads.map(lambda one: _commits(one, numbers, *asked), opened)
+            pipe.send(sum(counts))
 
 
-def _commits_per_s(
-    opened: list[Any], numbers: Iterator[int], seconds: float, *, enqueues: bool
-) -> float:
-    began = time.monotonic()
-    ends = began + seconds
-
-    def commits(connection: Any) -> int:
-        count = 0
-        while time.monotonic() < ends:
-            _transaction(connection, next(numbers), enqueues=enqueues)
-            count += 1
-        return count
-
-    with ThreadPoolExecutor(len(opened)) as threads:
-        count = sum(threads.map(commits, opened))
-    return count / (time.monotonic() - began)
+def _commits(connection: Any, numbers: Iterator[int], ends: float, second: str | None) -> int:
+    count = 0
+    while time.monotonic() < ends:
+        _transaction(connection, next(numbers), second)
+        count += 1
+    return count
 
 
-def _transaction(connection: Any, number: int, *, enqueues: bool) -> None:
+def _transaction(connection: Any, number: int, second: str | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(INSERT, row(number))
-        if enqueues:
+        if second is not None:
             kwargs = json.dumps({"target": "bench", "rows": [row(number)]})
-            cursor.execute(ENQUEUE, (kwargs,))
+            cursor.execute(second, (kwargs,))
     connection.commit()
 
 
 if __name__ == "__main__":
-    print(*main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+    print(*main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))

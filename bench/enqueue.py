@@ -45,10 +45,14 @@ def outbox_to_commit(ground: Ground, subject: Subject, place: Place, jobs: int) 
 
 
 def caller_commit_ratio(
-    ground: Ground, place: Place, connections: int, seconds: float = COMMIT_SECONDS
+    ground: Ground, place: Place, name: str, seconds: float = COMMIT_SECONDS
 ) -> float:
-    """Return how many times longer the caller's commits take with an enqueue in each."""
-    arguments = (place.database_url, str(connections), str(seconds))
+    """Return how many times longer the caller's commits take with a second statement in each.
+
+    ``32`` is one enqueue on so many connections, ``insert_32`` a plain INSERT in its place.
+    """
+    way, _, connections = name.rpartition("_")
+    arguments = (way or "enqueue", place.database_url, connections, str(seconds))
     printed = ground.ask(find("floor"), place, ("-m", "bench.caller_commits", *arguments))
     without, with_one = map(float, printed.split())
     return without / with_one

@@ -26,16 +26,20 @@ SLAB_BYTES = 16 * 1024 * 1024
 WAIT_SECONDS = 1
 #: KEYS: queue, slab. ARGV: most messages, most bytes.
 RESERVE = """
-local taken, bytes = {}, 0
-while #taken < tonumber(ARGV[1]) and bytes < tonumber(ARGV[2]) do
-    local message = redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT')
-    if not message then
-        break
-    end
-    taken[#taken + 1] = message
-    bytes = bytes + #message
+local length, taken, bytes = redis.call('LLEN', KEYS[1]), 0, 0
+local most, texts = math.min(length, tonumber(ARGV[1])), {}
+while taken < most and bytes < tonumber(ARGV[2]) do
+    local wanted = math.min(32, most - taken)
+    local found = redis.call('LRANGE', KEYS[1], -taken - wanted, -taken - 1)
+    local text = table.concat(found, ',')
+    taken, bytes = taken + #found, bytes + #text
+    texts[#texts + 1] = text
 end
-return table.concat(taken, ',')
+if taken > 0 then
+    redis.call('SORT', KEYS[1], 'BY', 'nosort', 'LIMIT', length - taken, taken, 'STORE', KEYS[2])
+    redis.call('LTRIM', KEYS[1], 0, -taken - 1)
+end
+return texts
 """
 COMMIT = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 
@@ -86,8 +90,8 @@ def reserve(redis: Redis, script: Any) -> list[Envelope]:
     """Return the jobs of a slab; wait for one if there is none."""
     found = script(keys=[QUEUE, SLAB], args=[SLAB_JOBS, SLAB_BYTES])
     if not found:
-        found = redis.blmove(QUEUE, SLAB, WAIT_SECONDS, "RIGHT", "LEFT") or b""
-    return ENVELOPES.decode(b"[%b]" % found)
+        found = [redis.blmove(QUEUE, SLAB, WAIT_SECONDS, "RIGHT", "LEFT") or b""]
+    return ENVELOPES.decode(b"[%b]" % b",".join(found))
 
 
 def parameters(envelopes: list[Envelope]) -> dict[str, str]:

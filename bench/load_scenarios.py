@@ -104,13 +104,13 @@ class Loads:
                 else:
                     self._add("enqueue_per_s", way, enqueue(self.ground, place, way, jobs))
 
-    def _enqueue_commit(self, connections: Sequence[str]) -> None:
-        for number in self._interleaved("enqueue_commit", connections, self.plan.load_runs):
-            with self._failing_loudly("enqueue_commit", number):
+    def _enqueue_commit(self, names: Sequence[str]) -> None:
+        for name in self._interleaved("enqueue_commit", names, self.plan.load_runs):
+            with self._failing_loudly("enqueue_commit", name):
                 place = self.ground.servers.fresh()
-                ratio = caller_commit_ratio(self.ground, place, int(number))
-                self.results.add("caller_commit_ratio", number, ratio)
-                say(f"caller_commit_ratio {number}: {ratio:.2f}")
+                ratio = caller_commit_ratio(self.ground, place, name)
+                self.results.add("caller_commit_ratio", name, ratio)
+                say(f"caller_commit_ratio {name}: {ratio:.2f}")
 
     def _load(self, name: str, path: Path) -> files.Loaded:
         place = self.ground.servers.fresh()

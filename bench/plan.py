@@ -74,7 +74,7 @@ FULL = Plan(
             *("floor", "send_task", "kombu_batch", "one", "many", "async_many", "outbox"),
             "outbox_to_commit",
         ),
-        "enqueue_commit": ("1", "8", "32"),
+        "enqueue_commit": ("1", "insert_1", "8", "insert_8", "32", "insert_32"),
     },
 )
 QUICK = Plan(

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import astuple
 
 from celeriac.contract import MAX_BODY_BYTES, MAX_ID_CHARACTERS
 from postgres.replay import is_replay
@@ -80,10 +81,12 @@ class PlainReader:
             raise ValueError("not plain")
         if not body.isascii():
             body.decode("utf-8")
-        members = msgspec.structs.astuple(self._members(body).kwargs)
         payload = self._arguments(body).kwargs
         self._kind.check(payload)
-        pieces = [piece for text in members for piece in (len(memoryview(text)), text)]
+        pieces: list[int | bytes] = []
+        for member in astuple(self._members(body).kwargs):
+            text = bytes(member)
+            pieces += (len(text), text)
         identity = self._identity % tuple(pieces)
         return payload, blake2b(identity, digest_size=DIGEST_BYTES).hexdigest()
 

@@ -7,6 +7,15 @@ CREATE TABLE public.bench_rows (
     note   text NOT NULL
 );
 
+-- An outbox as a team writes it for itself: with its INSERT is compared what an enqueue costs.
+CREATE TABLE public.bench_outbox (
+    id     text COLLATE "C" PRIMARY KEY DEFAULT uuidv7()::text,
+    task   text NOT NULL,
+    kwargs jsonb NOT NULL,
+    run_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX bench_outbox_due ON public.bench_outbox (run_at);
+
 -- What file jobs write to, with every kind of rule that a row can break.
 CREATE TABLE public.bench_carriers (carrier text PRIMARY KEY);
 INSERT INTO public.bench_carriers
