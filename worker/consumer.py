@@ -15,6 +15,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.message import Message
 
 from worker.announce import Announcer
+from worker.child_deaths import ChildDeaths
 from worker.dispatch import Dispatcher
 from worker.message import is_text
 from worker.pipes import Pipes
@@ -44,6 +45,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self.announcer = Announcer(self)
         self._board = ProgressBoard(self)
         self.pipes = Pipes()
+        self._child_deaths = ChildDeaths()
         self._sampler = Sampler(self.app.conf.celeriac_events_per_second)
         self._reservation: Reservation | None = None
         self.dispatcher = Dispatcher(self)
@@ -58,7 +60,10 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     @property
     def is_stopping(self) -> bool:
         """Whether the loop ticks no more, or soon will not."""
-        return bool(self.blueprint.state != RUN)
+        # Asked to stop, Celery ends its turn of the loop first. It notes a status: 0, mostly.
+        asked = (state.should_stop, state.should_terminate)
+        is_asked = any(one is not None and one is not False for one in asked)
+        return is_asked or bool(self.blueprint.state != RUN)
 
     def update_strategies(self) -> None:
         """Send events in larger portions: a settled batch brings hundreds at a time."""
@@ -108,7 +113,9 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     def register_with_event_loop(self, hub: Any) -> None:
         """Give a sign of life at every tick: the lease is renewed only while they come."""
         super().register_with_event_loop(hub)
-        self.pipes.attach(hub, self.pool._pool._fileno_to_outq)  # noqa: SLF001 - see the contract tests
+        pool = self.pool._pool  # noqa: SLF001 - see the contract tests
+        self.pipes.attach(hub, pool._fileno_to_outq)  # noqa: SLF001 - the same
+        self._child_deaths.attach(hub, pool)
         self.app.child_signals.listen(hub, self._board.show)
         hub.on_tick.add(self._give_sign_of_life)
 
@@ -120,6 +127,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             self.dispatcher.drop_waiting()
             self.reservation.start_over()
             lease.was_recovered = False
+        elif self.reservation.is_flush_due:
+            self.flush_settled()
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect again without long pauses; what is held here stays ours meanwhile."""
