@@ -36,8 +36,6 @@ TAIL = """
 
 Not checked, because no process knows the others' settings:
 
-- `CELERIAC_LEASE_SECONDS` is the same for all workers of a deployment. One with a third of
-  another's lease takes that one for dead between two renewals.
 - `CELERIAC_KEY_PREFIX` is the same for producers and workers.
 """
 

@@ -62,12 +62,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer for one job; the last two are set while a target of it is held."""
+    """The answer for one job; reason and target of a hold are set while a target of it is held.
+
+    ``is_kept_for_another`` says of a conflict that the job with the other
+    payload has not ended: what the outbox has under the id may be that one.
+    """
 
     verdict: Verdict
     hold_reason: str | None = None
     entry: Entry | None = None
     held_target: str | None = None
+    is_kept_for_another: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,7 @@ def _claim(row: tuple[Any, ...]) -> Claim | None:
     if state is None:
         return None
     if not same_digest:
-        return Claim(Verdict.CONFLICT)
+        is_open = state in (State.HELD, State.WORKING)
+        return Claim(Verdict.CONFLICT, is_kept_for_another=is_open)
     counts = dict(zip(ACCOUNTS, accounts, strict=True))
     return Claim(Verdict.KNOWN, entry=Entry(State(state), rows, counts, result, error))

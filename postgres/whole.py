@@ -54,7 +54,9 @@ def commit_whole(jobs: NewJobs, writes: Sequence[Write], worker: str, pool: Lend
     nobody knows whether the server committed.
     """
     with single_statement(pool) as cursor, refusals(Phase.COMMIT):
-        cursor.execute(_statement(jobs, writes, worker, cursor))
+        # In the same round trip and transaction: what an earlier batch's triggers left is gone.
+        reset = statement("reset_session")
+        cursor.execute(f"{reset};\n{_statement(jobs, writes, worker, cursor)}")
 
 
 def _statement(jobs: NewJobs, writes: Sequence[Write], worker: str, cursor: Cursor) -> str:

@@ -34,13 +34,22 @@ MAY_SEE_ENVIRONMENT = {
     "config.py": "the settings",
 }
 
-#: Who may use Python's ``signal`` other than in ``worker/lifecycle.py``, and why.
+#: Who may use Python's ``signal`` other than in ``worker/outside.py``, and why.
 MAY_SEND_SIGNALS = {
     "worker/embedded/postgres_server.py": "names the signal that stops its server",
     "worker/embedded/server.py": "the type of that signal",
     "worker/embedded/valkey_server.py": "names the signal that stops its server",
     "worker/up/leftovers.py": "ends the processes of a stack that was killed",
     "worker/up/processes.py": "ends the processes that it started",
+}
+
+#: Who of the workers' side may import by name, in the course of a run, and why.
+MAY_IMPORT_LATE = {
+    "worker/kinds.py": "settings name kinds; a relay needs none of ours",
+    "worker/commands/on_demand.py": "a command needs Celery, another Redis, some neither",
+    "tasks/files/reader.py": "what reads Parquet is large",
+    "tasks/report_format.py": "what draws charts is larger",
+    "tasks/stores.py": "what knows object stores is slow to load",
 }
 
 #: Which tests sleep, and why.
@@ -188,10 +197,10 @@ def test_only_the_contract_is_shared_with_the_client() -> None:
 
 
 def test_settings_are_read_at_the_edge() -> None:
-    """Only the application and its lifecycle see the settings; others receive values."""
+    """Only a process's start sees the settings, or their type; others receive values."""
     found = imports_of(WORKERS_SIDE, lambda name: is_of(name, "config"))
 
-    assert {"worker/app.py", "worker/lifecycle.py"} == set(found)
+    assert {"worker/app.py", "worker/lifecycle.py", "worker/outside.py"} == set(found)
 
 
 def test_client_imports_redis_and_the_standard_library() -> None:
@@ -239,6 +248,13 @@ def test_nothing_is_imported_inside_functions() -> None:
     assert set() == inner
 
 
+def test_late_imports_are_the_exception() -> None:
+    """What is loaded at its first use is loaded in these files, each for its reason."""
+    found = imports_of(WORKERS_SIDE, lambda name: is_of(name, "importlib.import_module"))
+
+    assert set(MAY_IMPORT_LATE) == set(found)
+
+
 # One owner for each outside power
 
 
@@ -283,14 +299,14 @@ def test_one_file_reads_the_environment() -> None:
 
 
 def test_one_file_hears_signals() -> None:
-    """Celery's signals end in one file, and no file of ours sets a handler of the system's."""
+    """Celery's signals end in one file, those of the system in one other."""
     celerys = imports_of(PRODUCT, lambda name: is_of(name, "celery.signals", "blinker"))
     systems = imports_of(PRODUCT, lambda name: is_of(name, "signal"))
     handlers = calls_of(PRODUCT, "signal", "sigaction", "set_wakeup_fd", "add_signal_handler")
 
     assert {"worker/lifecycle.py"} == set(celerys)
-    assert set(MAY_SEND_SIGNALS) == set(systems) - {"worker/lifecycle.py"}
-    assert handlers <= {"worker/lifecycle.py"}
+    assert set(MAY_SEND_SIGNALS) == set(systems) - {"worker/outside.py"}
+    assert {"worker/outside.py"} == handlers
 
 
 def test_one_file_acknowledges() -> None:

@@ -17,7 +17,7 @@ from tasks.kind import Counts, Job, Kind, Outcome
 from tasks.long_kind import LongKind
 from worker.accept import Accepted, conflicting
 from worker.child import Child
-from worker.delivery import Delivery, Fate, Settlement
+from worker.delivery import Delivery, Fate, Settlement, summary
 from worker.group import Group, count_in_groups, refuse_members
 
 _FATES: Mapping[State, Fate] = {
@@ -51,11 +51,12 @@ def commit(
         outcomes = _run(accepted, claims, child, cursor)
         outcomes = [_impatient(one, accepted, claims) for one in outcomes]
         _record(outcomes, accepted, cursor)
-        count_steps(_ended_under_way(outcomes, accepted, child), cursor)
-        _bury_conflicts([*_in_conflict(accepted, claims), *repeated], child, cursor)
+        under_way = _ended_under_way(outcomes, accepted, child)
+        count_steps(under_way, cursor)
+        bury_conflicts([*_in_conflict(accepted, claims), *repeated], child, cursor)
         close_replays([one.job_id for one in outcomes], cursor)
         count_in_groups(_committed_members(outcomes, accepted), cursor)
-        remove(_relayed(batch, outcomes), cursor)
+        remove([*_relayed(batch, claims, outcomes), *under_way], cursor)
     settled = _from_ledger(accepted, claims) | {one.job_id: _settle(one) for one in outcomes}
     return [_settlement(one.delivery, settled, repeated) for one in batch]
 
@@ -201,7 +202,8 @@ def _in_conflict(accepted: Sequence[Accepted], claims: Mapping[str, Claim]) -> l
     return [one for one in accepted if claims[one.ask.id].verdict is Verdict.CONFLICT]
 
 
-def _bury_conflicts(conflicts: Sequence[Accepted], child: Child, cursor: Cursor) -> None:
+def bury_conflicts(conflicts: Sequence[Accepted], child: Child, cursor: Cursor) -> None:
+    """Bury other payloads of taken ids, each under an id of its own; what was buried so stays."""
     if not conflicts:
         return
     asks = {ask.id: (ask, one) for one in conflicts for ask in [conflicting(one)]}
@@ -213,12 +215,15 @@ def _bury_conflicts(conflicts: Sequence[Accepted], child: Child, cursor: Cursor)
     )
 
 
-def _relayed(batch: Sequence[Accepted], outcomes: Sequence[Outcome]) -> list[str]:
+def _relayed(
+    batch: Sequence[Accepted], claims: Mapping[str, Claim], outcomes: Sequence[Outcome]
+) -> list[str]:
     """Return the jobs that came by the outbox and have their end in the ledger now."""
     relayed = [one.ask.id for one in batch if one.delivery.is_relayed]
     if not relayed:
         return []
     unended = {one.job_id for one in outcomes if one.state in (State.QUEUED, State.WORKING)}
+    unended |= {id_ for id_, answer in claims.items() if answer.is_kept_for_another}
     return [id_ for id_ in relayed if id_ not in unended]
 
 
@@ -256,12 +261,3 @@ def _settlement(
         # Buried under an id of ours, because its own cannot be stored.
         return Settlement(delivery.id, Fate.DEAD, error="the id cannot be stored")
     return answer
-
-
-def summary(accounts: Mapping[str, int]) -> dict[str, int]:
-    """Return a job's result: its rows, and how they ended; what is zero only if expected."""
-    result = {"rows": sum(accounts.values())}
-    result["inserted"] = accounts["inserted"]
-    result |= {name: count for name, count in accounts.items() if count and name not in result}
-    result["quarantined"] = accounts["quarantined"]
-    return result

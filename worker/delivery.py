@@ -107,6 +107,15 @@ class Answer:
     timeouts: int = 0
 
 
+def summary(accounts: Mapping[str, int]) -> dict[str, int]:
+    """Return a job's result: its rows, and how they ended; what is zero only if expected."""
+    result = {"rows": sum(accounts.values())}
+    result["inserted"] = accounts["inserted"]
+    result |= {name: count for name, count in accounts.items() if count and name not in result}
+    result["quarantined"] = accounts["quarantined"]
+    return result
+
+
 def whole_result(rows: int) -> dict[str, int]:
     """Return the result of a job that committed with all its rows inserted."""
-    return {"rows": rows, "inserted": rows, "quarantined": 0}
+    return summary({"inserted": rows, "quarantined": 0})

@@ -166,8 +166,9 @@ class Dispatcher:
         return any(batch.jobs[0].needs_quiet for batch in self._running.values())
 
     def _send(self, jobs: list[Waiting]) -> None:
-        # Alone in the whole process: should that die, nobody else can be to blame.
-        alone = len(jobs) == 1 and not self._running
+        # A suspect, alone in the whole process: should that die, nobody else can be to blame.
+        # Any other lone job may only have come first to a worker that would die of each.
+        alone = len(jobs) == 1 and jobs[0].is_suspect and not self._running
         number = self._consumer.reservation.dispatch(jobs, alone=alone)
         batch = self._running[number] = Batch(number, jobs)
         parcel = parcel_of(jobs, datetime.now(UTC), state.revoked, self._undone.patience())
@@ -210,6 +211,13 @@ class Dispatcher:
         else:
             bounds.went_well()
         undone = self._undone.take_back(batch, answer)
+        try:
+            # The child need not wait until everybody was told about this batch.
+            self._tick()
+        finally:
+            self._tell(batch, answer, undone)
+
+    def _tell(self, batch: Batch, answer: Answer, undone: set[int]) -> None:
         if len(undone) < len(batch.jobs):
             self._unsettled.settle(batch, answer, undone)
         else:

@@ -119,6 +119,19 @@ def broker_heard(*, seconds: float) -> None:
     _log.info("the broker answers again", after_seconds=round(seconds, 1))
 
 
+def broker_full(*, reason: str) -> None:
+    """The broker refuses whatever takes memory, new jobs too; said once until it does not."""
+    _log.error(
+        "the broker's memory is full: waiting jobs are taken, new ones refused; raise maxmemory",
+        reason=reason,
+    )
+
+
+def broker_has_room() -> None:
+    """The broker takes new jobs again."""
+    _log.info("the broker's memory has room again")
+
+
 def main_loop_silent(*, seconds: float) -> None:
     """The main loop shows no life, so the lease is left to run out."""
     _log.error("the main loop stands still, the lease is not renewed", seconds=round(seconds, 1))

@@ -10,15 +10,15 @@ the queue. Children close their connections (``worker_process_shutdown``).
 import gc
 import logging
 import os
-import signal
+import warnings
 from collections.abc import Mapping
 from socket import gethostname
-from threading import Event
 from typing import Any
 
 from celery import Celery, signals
+from celery.exceptions import CPendingDeprecationWarning
 
-from config import BadConfig, Settings, environment, read
+from config import Settings
 from postgres.pool import PoolLimits
 from postgres.session import Session
 from tasks.kind import Kind
@@ -31,34 +31,14 @@ from worker.publish import publish_catalog
 
 #: Celery's own lines about each single job; ours speak of batches.
 _CHATTER = ("celery.worker.strategy", "celery.app.trace")
-
+#: How Celery's warning begins that its own setting against it does not silence.
+_FALSE_ALARM = r"\s*In Celery 5\.1 we introduced an optional breaking change"
 
 _COLLECT_AFTER_OBJECTS = 50_000
 
 
 class WorkerMisused(Exception):
     """The worker was started in a way that cannot work."""
-
-
-def settings_of_this_process() -> Settings:
-    """Return the settings; ends the process with every mistake if they do not work."""
-    try:
-        return read()
-    except BadConfig as error:
-        raise SystemExit(f"these settings do not work:\n{error}") from error
-
-
-def environment_to_inherit() -> dict[str, str]:
-    """Return what processes that this one starts are to find in their environment."""
-    return environment()
-
-
-def asked_to_stop() -> Event:
-    """Return what is set once this process, which is no worker of Celery's, is asked to end."""
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def connect(app: Celery, settings: Settings, kinds: Mapping[str, Kind[Any]]) -> None:
@@ -94,6 +74,9 @@ class _Life:
         _check_pool(sender)
         _check_kinds(_plan(self._settings, self._app.child_signals), self._kinds)
         _size_window(sender, self._app, self._kinds)
+        # What was loaded so far stays: to look for garbage in it before each fork takes
+        # time, and in a child it would make a copy of what all of them could share.
+        gc.freeze()
 
     def on_process_init(self, **_: Any) -> None:
         open_process(_plan(self._settings, self._app.child_signals), self._kinds)
@@ -108,6 +91,8 @@ class _Life:
             kinds=len(self._kinds),
         )
         publish_catalog(self._app, self._settings.catalog)
+        # Of lost connections: what it says becomes of reserved jobs is not true here.
+        warnings.filterwarnings("ignore", _FALSE_ALARM, CPendingDeprecationWarning)
         _spare_the_collector()
 
     def on_shutting_down(self, **_: Any) -> None:

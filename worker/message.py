@@ -5,10 +5,8 @@ from typing import TypeGuard
 
 from kombu.utils.json import dumps
 
+from worker.relay.message import RELAYED
 from worker.request import RawMessage, Request
-
-#: Header of a message that came by the outbox: the job's commit takes it out of there.
-RELAYED = "relayed"
 
 #: Set by the broker on redelivery: two deliveries of one message must look alike.
 _BROKERS_OWN = frozenset({"redelivered"})

@@ -39,5 +39,5 @@ def run_batch(parcel: Parcel) -> Answer:
     if _child is None:
         raise RuntimeError("this process was not opened: batches run in prefork children only")
     if parcel.task == POSTPONED:
-        return postpone(parcel, _child.pool)
+        return postpone(parcel, _child)
     return attempt(parcel, _child)

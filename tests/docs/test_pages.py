@@ -63,6 +63,13 @@ def test_settings_page_is_current() -> None:
     assert generator["page"]() == (DOCS / "settings.md").read_text(encoding="utf-8")
 
 
+def test_map_is_current() -> None:
+    """docs/map.md names every file of the product, as docs/generate_map.py writes it today."""
+    generator = runpy.run_path(str(DOCS / "generate_map.py"))
+
+    assert generator["page"]() == (DOCS / "map.md").read_text(encoding="utf-8")
+
+
 def test_quoted_files_are_quoted_whole() -> None:
     """A code block that names a file holds that file."""
     quotes = [one for page in guides() for one in blocks(page) if one.info.startswith(QUOTED_FILE)]

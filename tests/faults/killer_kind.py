@@ -25,6 +25,8 @@ class KillerPayload(msgspec.Struct, forbid_unknown_fields=True):
 
     poison: bool
     takes_parent: bool = False
+    #: A signal to die by; without one the process exits by itself, with status 3.
+    signal: int | None = signal.SIGKILL
 
 
 class Killer(Kind[KillerPayload]):
@@ -53,7 +55,9 @@ class Killer(Kind[KillerPayload]):
                 deaths.write(f"{len(jobs)}\n")
             if deadly[0].takes_parent:
                 os.kill(os.getppid(), signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
+            if deadly[0].signal is None:
+                os._exit(3)
+            os.kill(os.getpid(), deadly[0].signal)
         return [Outcome(job.id, State.COMMITTED, Counts(inserted=1)) for job in jobs]
 
 

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg2
+import psycopg2.extensions
 
 from tests.faults.crash_points import FOLDER, CrashPoints, Point, Victim
 from tests.faults.crew import PATIENCE_SECONDS, Crew
@@ -61,6 +61,8 @@ class Storm:
         #: What else was sent is judged as well: histories of other senders.
         self.histories: list[Path] = []
         self.watch = AtomicityWatch(self.database_url)
+        #: Kept open: a storm asks how far it is many times a second.
+        self._connection: psycopg2.extensions.connection | None = None
 
     def __enter__(self) -> "Storm":
         self.execute(TARGETS_SQL.read_text())
@@ -71,6 +73,8 @@ class Storm:
         self.load.stop()
         self.watch.__exit__()
         self.crew.kill()
+        if self._connection is not None:
+            self._connection.close()
 
     def start(self, *, seed: int, workers: int = 2, rate: float = 80) -> None:
         """Start workers and load, and wait until they are at it."""
@@ -130,10 +134,8 @@ class Storm:
 
     def execute(self, query: str) -> list[Any]:
         """Run statements in a transaction of their own; return what they answer."""
-        with (
-            closing(psycopg2.connect(self.database_url)) as connection,
-            connection,
-            connection.cursor() as cursor,
-        ):
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg2.connect(self.database_url)
+        with self._connection, self._connection.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetchall() if cursor.description else []

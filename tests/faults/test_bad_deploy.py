@@ -31,7 +31,7 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
 @pytest.mark.parametrize(
     ("point", "crashes"),
     [
-        pytest.param(Point.HANDED_OVER, 5, id="handed over", marks=pytest.mark.storm),
+        pytest.param(Point.HANDED_OVER, 5, id="handed over"),
         pytest.param(Point.GATHERED, 5, id="gathered", marks=pytest.mark.storm),
         pytest.param(Point.RESERVED, 5, id="reserved", marks=pytest.mark.storm),
     ],
@@ -54,6 +54,21 @@ def test_crashes_bury_no_bystander(storm: Storm, point: Point, crashes: int) -> 
 
 
 @pytest.mark.storm
+def test_a_lone_job_is_not_blamed_for_the_first_death(storm: Storm) -> None:
+    """A worker dies of something else with the only job that came: even one death is too many."""
+    storm.crew.env["CELERIAC_CRASH_LIMIT"] = "1"
+    storm.crew.start(1)
+    storm.points.arm(Point.HANDED_OVER)
+
+    storm.load.start(seed=52, jobs=1, rate=0)
+    wait_for(storm.points.kills, PATIENCE_SECONDS, "the crash")
+    storm.crew.replace_dead(workers=1)
+
+    wait_for(lambda: storm.ended() == 1, PATIENCE_SECONDS, "the job to end")
+    assert [] == storm.execute(_DEAD)
+    storm.finish().assert_clean()
+
+
 def test_poison_that_ends_the_whole_worker_is_buried(storm: Storm, tmp_path: Path) -> None:
     """A job whose runs take the main process along is buried alone; its neighbours commit."""
     deaths = tmp_path / "deaths"

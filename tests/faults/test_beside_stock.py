@@ -50,7 +50,6 @@ def books(storm: Storm) -> list[str]:
     return [json.loads(entry)[2] for entry in entries]
 
 
-@pytest.mark.storm
 def test_stock_workers_give_none_of_our_jobs_back(
     storm: Storm, tmp_path: Path, start_stock: Callable[[], Worker], stock: Celery
 ) -> None:

@@ -81,7 +81,6 @@ def test_warm_shutdown_gives_the_buffer_back(storm: Storm) -> None:
     assert_all_is_back(storm)
 
 
-@pytest.mark.storm
 def test_cold_shutdown_gives_everything_back(storm: Storm) -> None:
     """After QUIT during a warm shutdown what ran goes back with the buffer, unless it committed."""
     with full_buffers(storm):
@@ -93,7 +92,6 @@ def test_cold_shutdown_gives_everything_back(storm: Storm) -> None:
     assert_all_is_back(storm)
 
 
-@pytest.mark.storm
 def test_cold_shutdown_ends_what_runs(worker_env: dict[str, str], tmp_path: Path) -> None:
     """QUIT does not wait for long jobs: their children end, and the jobs go back."""
     with Storm(tmp_path, worker_env) as storm:

@@ -35,7 +35,6 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
         yield storm
 
 
-@pytest.mark.storm
 def test_a_job_wakes_one_of_many_idle_workers(storm: Storm, tmp_path: Path) -> None:
     """The job travels to one worker alone, and each of them still takes jobs afterwards."""
     entries = Entries(storm, tmp_path / "entries.jsonl")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -63,7 +64,6 @@ def test_a_dead_owners_jobs_come_back_within_two_leases(
     assert max(seconds) <= (2 * LEASE_SECONDS,), seconds
 
 
-@pytest.mark.storm
 def test_a_live_owners_jobs_are_never_given_away(storm: Storm, tmp_path: Path) -> None:
     """Neither a job that lasts five leases nor one that is due in six comes twice."""
     storm.crew.env["CELERIAC_LEASE_SECONDS"] = "1"
@@ -83,6 +83,37 @@ def test_a_live_owners_jobs_are_never_given_away(storm: Storm, tmp_path: Path) -
     assert [] == storm.recovered()
     with redis_client(storm.broker_url) as broker:
         assert 0 == broker.exists("celeriac:suspects")
+
+
+@pytest.mark.storm
+def test_workers_with_different_leases(storm: Storm) -> None:
+    """Those with a short lease leave the jobs of one with a long lease alone until it is dead."""
+    long_lease = 8.0
+    storm.crew.env["CELERIAC_LEASE_SECONDS"] = "1"
+    storm.crew.start(2)
+    storm.crew.env["CELERIAC_LEASE_SECONDS"] = str(long_lease)
+    storm.start(seed=13, workers=1, rate=30)
+    slow_to_renew = storm.crew.workers[-1]
+    began = time.monotonic()
+    wait_for(lambda: time.monotonic() - began > 2 * long_lease, 60, "two long leases to pass")
+    storm.advance()
+    robbed = storm.recovered()
+
+    slow_to_renew.kill()
+    died_at = time.monotonic()
+    with redis_client(storm.broker_url) as broker:
+        wait_for(
+            lambda: not _owners(broker, slow_to_renew.pid), PATIENCE_SECONDS, "its lease to end"
+        )
+    seconds = time.monotonic() - died_at
+
+    storm.finish().assert_clean()
+    assert [] == robbed
+    assert long_lease / 2 < seconds < 2 * long_lease
+
+
+def _owners(broker: Any, pid: int) -> list[bytes]:
+    return [owner for owner in broker.zrange("celeriac:owners", 0, -1) if b":%d:" % pid in owner]
 
 
 def kill_and_time(storm: Storm, point: Point) -> float:

@@ -1,5 +1,6 @@
 """A job that kills its process hurts itself alone."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,14 +28,29 @@ def poisoned_env(worker_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        (signal.SIGKILL, "signal 9 (SIGKILL)"),
+        pytest.param(signal.SIGSEGV, "signal 11 (SIGSEGV)", marks=pytest.mark.storm),
+        pytest.param(signal.SIGABRT, "signal 6 (SIGABRT)", marks=pytest.mark.storm),
+        pytest.param(None, "exitcode 3", marks=pytest.mark.storm),
+    ],
+)
 def test_poison_is_buried_alone(
-    poisoned_env: dict[str, str], make_worker: Callable[..., Worker], tmp_path: Path
+    poisoned_env: dict[str, str],
+    make_worker: Callable[..., Worker],
+    tmp_path: Path,
+    by: int | None,
+    told: str,
 ) -> None:
     """After so many deaths alone it is buried, saying so; the jobs beside it commit once."""
     producer = Celery(
         broker=poisoned_env["CELERIAC_BROKER_URL"], backend=poisoned_env["CELERIAC_RESULT_URL"]
     )
-    sent = [send(producer, poison=number == NEIGHBOURS // 2) for number in range(NEIGHBOURS + 1)]
+    sent = [
+        send(producer, poison=number == NEIGHBOURS // 2, by=by) for number in range(NEIGHBOURS + 1)
+    ]
     poison = sent.pop(NEIGHBOURS // 2)
 
     worker = make_worker(poisoned_env).start()
@@ -46,11 +62,12 @@ def test_poison_is_buried_alone(
     assert {"SUCCESS"} == {one.status for one in sent}
     assert "FAILURE" == poison.status
     assert f"its process died {CRASH_LIMIT} times while it ran alone" in str(poison.result)
-    assert "SIGKILL" in str(poison.result)
+    assert told in str(poison.result)
     assert "Traceback" not in str(poison.result)
     assert len(deaths) == worker.log.count("a child process was lost")
 
 
-def send(producer: Celery, *, poison: bool) -> AsyncResult:
+def send(producer: Celery, *, poison: bool, by: int | None) -> AsyncResult:
     """Enqueue as any application would."""
-    return producer.send_task(TASK, kwargs={"poison": poison}, queue=QUEUE, ignore_result=False)
+    kwargs = {"poison": poison, "signal": by}
+    return producer.send_task(TASK, kwargs=kwargs, queue=QUEUE, ignore_result=False)

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from tests.faults.crew import PATIENCE_SECONDS
-from tests.faults.redis_state import reserved_by
+from tests.faults.redis_state import SLABS, places, redis_client, reserved_by
 from tests.faults.standstill import let_pass, stopped
 from tests.faults.storm import QUICK_RECOVERY, Storm
 from tests.waiting import wait_for
@@ -27,7 +28,7 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
         yield storm
 
 
-@pytest.mark.parametrize("times", [STORM])
+@pytest.mark.parametrize("times", [pytest.param(2, id="sample"), STORM])
 def test_children_that_stand_still(storm: Storm, times: int) -> None:
     """Their batches stay theirs, and commit once they go on: their worker renews its lease."""
     random = Random(21)
@@ -84,12 +85,30 @@ def stopped_with_jobs(storm: Storm, worker: Worker) -> Iterator[None]:
             if reserved_by(storm.broker_url, worker.pid):
                 yield
                 return
-    raise AssertionError(f"worker {worker.pid} never held a job when it was stopped")
+    raise AssertionError(
+        f"worker {worker.pid} never held a job when it was stopped; {places(storm.broker_url)} "
+        f"wait and are reserved, {storm.ended()} ended\n{worker.log[-3000:]}"
+    )
 
 
 def recoveries(storm: Storm, worker: Worker) -> int:
     """Count how often a worker's jobs were given to others."""
     return sum(f":{worker.pid}:" in owner for owner in storm.recovered())
+
+
+def wait_for_another_recovery(storm: Storm, worker: Worker, before: int) -> None:
+    """Wait until others say once more that they gave a worker's jobs back."""
+    try:
+        wait_for(lambda: recoveries(storm, worker) > before, PATIENCE_SECONDS, "a recovery")
+    except AssertionError as error:
+        with redis_client(storm.broker_url) as redis:
+            owners: Any = redis.zrange("celeriac:owners", 0, -1, withscores=True)
+            lengths = {key: redis.llen(key) for key in redis.keys(SLABS)}
+            books = {key: redis.hgetall(key) for key in redis.keys("celeriac:slabs:*")}
+        error.add_note(f"{worker.pid} stands still; {owners} {lengths} {books}")
+        for one in storm.crew.workers:
+            error.add_note(f"{one.pid} {one.is_running}\n{one.log[-3000:]}")
+        raise
 
 
 def wait_for_another_admission(worker: Worker, heard: int) -> None:

@@ -6,7 +6,7 @@ import time
 import psycopg2
 import psycopg2.extensions
 
-POLLS_PER_SECOND = 50
+POLLS_PER_SECOND = 25
 #: How far before the end that the last poll saw a poll begins to look: writers that extend
 #: a table side by side leave a few blocks behind them that are filled later.
 _BLOCKS_BEFORE = 4

@@ -12,8 +12,7 @@ from celery.result import AsyncResult
 
 from celeriac import JobCancelled, JobFailed
 from tests.waiting import wait_for
-from worker.commit import summary
-from worker.delivery import Fate, Settlement, whole_result
+from worker.delivery import Fate, Settlement, summary, whole_result
 from worker.embedded import EmbeddedValkey
 from worker.results import ResultsNotStored, store_results
 

@@ -30,6 +30,8 @@ from kombu.transport.virtual import Message
         (loops.asynloop, "obj.register_with_event_loop(hub)"),
         (loops.asynloop, "consumer.on_message = on_task_received"),
         (loops.asynloop, "state.maybe_shutdown()"),
+        (state.maybe_shutdown, "should_terminate is not None and should_terminate is not False"),
+        (state.maybe_shutdown, "should_stop is not None and should_stop is not False"),
         (CeleryConsumer.start, "self.on_close()"),
         (CeleryConsumer.connection_for_read, "self.ensure_connected("),
         (CeleryConsumer.ensure_connected, "conn = conn.ensure_connection("),

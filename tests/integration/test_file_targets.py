@@ -112,6 +112,17 @@ def test_too_many_bad_rows_hold_the_target(child: Child, tmp_path: Path) -> None
     )
 
 
+def test_share_of_bad_rows_is_of_the_whole_file(child: Child, tmp_path: Path) -> None:
+    """Many bad rows in the first chunk are few of a long file, and do not hold its target."""
+    rows = [(n, "heavy" if n < 20 else 1, "text") for n in range(1_000)]
+    file = write_csv(tmp_path / "share.csv", rows)
+
+    settled = settle(child, deliver_file("share", "mostly_good_parcel", file))["share"]
+
+    assert (Fate.COMMITTED, None) == (settled.fate, settled.error)
+    assert {"rows": 1_000, "inserted": 980, "quarantined": 20} == settled.result
+
+
 def test_nothing_is_set_aside_twice(child: Child, tmp_path: Path) -> None:
     """Bad rows of every sort, foreign and repeated keys in one chunk: each once, by its line."""
     query(child.pool.url, "CREATE UNIQUE INDEX ON depot.parcel (id)")

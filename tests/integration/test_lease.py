@@ -14,7 +14,7 @@ from redis import Redis
 
 from tests.waiting import wait_for
 from worker.embedded import EmbeddedValkey
-from worker.transport.keys import Keys
+from worker.transport.keys import Keys, new_owner
 from worker.transport.lease import Lease, Progress, Renewal, connection_options, recover, renew
 
 LEASE_SECONDS = 1.0
@@ -66,8 +66,10 @@ def hold(heard: Heard) -> Iterator[Callable[..., Lease]]:
     """Start leases; they end with the test."""
     held: list[Lease] = []
 
-    def start(server: Redis, keys: Keys, *, needs_beats: bool = False) -> Lease:
-        held.append(Lease(partial(client_of, server), keys, LEASE_SECONDS, heard))
+    def start(
+        server: Redis, keys: Keys, *, needs_beats: bool = False, seconds: float = LEASE_SECONDS
+    ) -> Lease:
+        held.append(Lease(partial(client_of, server), keys, seconds, heard))
         if not needs_beats:
             held[-1].hold_on()
         held[-1].start()
@@ -383,6 +385,22 @@ def test_live_owner_keeps_its_messages(server: Redis, hold: Callable[..., Lease]
 
     assert ("xxx", 3) == (waiting(server), server.llen(living.slab(1)))
     assert not lease.was_recovered
+
+
+def test_an_owner_with_a_longer_lease_keeps_its_messages(
+    server: Redis, hold: Callable[..., Lease], heard: Heard
+) -> None:
+    """One that renews more rarely than another's whole lease is left alone while it renews."""
+    slow = Keys(PREFIX, new_owner("host", 1, 5 * LEASE_SECONDS))
+    hold(server, ours)
+    put(server, slow, 1, "abc")
+    lease = hold(server, slow, seconds=5 * LEASE_SECONDS)
+
+    await_renewals(server, slow, 2)
+
+    assert ("", 3) == (waiting(server), server.llen(slow.slab(1)))
+    assert not lease.was_recovered
+    assert [] == heard.all
 
 
 def test_silent_main_loop_lets_its_lease_run_out(

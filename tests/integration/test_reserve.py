@@ -150,6 +150,26 @@ def test_a_slab_is_bounded_by_its_bytes(broker_url: str, server: Redis) -> None:
             assert {2} == set(slabs)
 
 
+def test_slabs_hold_what_was_delivered_whatever_its_size(broker_url: str, server: Redis) -> None:
+    """Large messages among small ones: all are delivered in order, and a place names its own."""
+    bodies = [
+        f"{number} " + "x" * (200_000 if number % 40 == 7 else number) for number in range(150)
+    ]
+    with connected(broker_url) as connection:
+        publish(connection, *bodies)
+        with consuming(connection) as received:
+            drain(connection, received, len(bodies))
+
+            assert bodies == [message.payload["number"] for message in received]
+            assert (0, len(bodies)) == places(server)
+            reservation = connection.default_channel.reservation
+            for message in received:
+                number, position = place_of(message.delivery_tag)
+                kept = json.loads(reservation.read_slab(number)[position])
+                body = json.loads(base64.b64decode(kept["body"]))
+                assert message.payload == body
+
+
 def test_acknowledged_messages_leave_their_slab(broker_url: str, server: Redis) -> None:
     """Redis keeps what is not settled; a slab whose messages are all settled is gone."""
     with connected(broker_url) as connection:
@@ -358,3 +378,30 @@ def test_a_settling_is_carried_out_once(broker_url: str, server: Redis) -> None:
 
         assert (1, 3) == after_once
         assert (1, 3) == places(server)
+
+
+def test_an_owner_whose_jobs_are_with_others_reserves_nothing(
+    broker_url: str, server: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says once that its lease ran out, whoever heard of it first, and takes jobs afterwards."""
+    with connected(broker_url) as connection:
+        reservation = connection.default_channel.reservation
+        with consuming(connection) as received:
+            server.set(reservation.keys.recovered, "done")
+            publish(connection, "1")
+            wait_for(lambda: turn(connection) or reservation.lease.was_recovered, 10)
+            reservation.lease.note_recovery()
+            reserved_before = len(received)
+
+            reservation.start_over()
+            reservation.lease.was_recovered = False
+            drain(connection, received, 1)
+
+    assert 0 == reserved_before
+    assert 1 == caplog.text.count("the lease ran out and others took the jobs")
+
+
+def turn(connection: Connection) -> None:
+    """Let the loop turn for a moment."""
+    with suppress(TimeoutError):
+        connection.drain_events(timeout=0.05)

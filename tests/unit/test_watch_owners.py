@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from worker.transport.keys import lease_seconds_of, new_owner
 from worker.transport.watch import Watch
 
 LEASE_SECONDS = 15.0
@@ -95,3 +96,36 @@ def test_slow_looks_still_find_the_dead(watch: Watch) -> None:
     found = silent(watch, [(n * 60.0, {"other": 7.0}) for n in range(4)])
 
     assert [[], [], ["other"], ["other"]] == found
+
+
+@pytest.mark.parametrize("lease", ["60", "22.5"])
+def test_an_owner_with_a_longer_lease_has_it(watch: Watch, lease: str) -> None:
+    """Who renews more rarely than we do is left alone until its own lease is over."""
+    owner = f"host:1:abc:{lease}s"
+    looks = [(n * THIRD, {owner: 7.0}) for n in range(20)]
+
+    found = silent(watch, looks)
+
+    silent_at = [now for (now, _), owners in zip(looks, found, strict=True) if owners]
+    assert THIRD > silent_at[0] - float(lease) >= 0
+
+
+def test_an_owner_with_a_shorter_lease_is_seen_twice_at_least(watch: Watch) -> None:
+    """What one of our long looks passes over is not counted as its silence: all may have slept."""
+    owner = "host:1:abc:1.5s"
+
+    found = silent(watch, [(n * THIRD, {owner: 7.0}) for n in range(4)])
+
+    assert [[], [], [owner], [owner]] == found
+
+
+@pytest.mark.parametrize("lease", [1, 1.5, 15, 3600])
+def test_an_owners_name_tells_its_lease(lease: float) -> None:
+    """What is put into a name is read from it, whatever the host is called."""
+    assert lease == lease_seconds_of(new_owner("host:9s", 4711, lease))
+
+
+@pytest.mark.parametrize("owner", ["ours", "host:1:abc", "host:1:abc:-5s", "host:1:abc:nans", "5s"])
+def test_a_name_that_tells_none(owner: str) -> None:
+    """Owners of other versions get the lease of whoever watches them."""
+    assert lease_seconds_of(owner) is None

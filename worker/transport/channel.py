@@ -172,14 +172,16 @@ class Channel(envelope.Channel):
             return True
         self.handover.disown_early()
         if state < 0:
-            self.reservation.lease.was_recovered = True
+            self.reservation.lease.note_recovery()
         elif state == 0:
             self._is_idle = True
             slabs, self._has_doubts = found
             self._lost_sight = self.reservation.has_more_than_it_knows(slabs)
         raise Empty
 
-    def _take(self, queue: str, first: bytes | None, count: int, text: bytes, *more: Any) -> bool:
+    def _take(
+        self, queue: str, first: bytes | None, count: int, texts: list[bytes], *more: Any
+    ) -> bool:
         """Hand over what the script took; False if it took other messages than we believed."""
         suspects, known, has_doubts = more
         self._has_doubts = bool(has_doubts)
@@ -189,11 +191,19 @@ class Channel(envelope.Channel):
             self._lost_sight = True
             return False
         if known and not is_early:
-            text = b",".join([first or b"", text]) if count > 1 else first or b""
+            texts.insert(0, first or b"")
         deaths = dict(zip(suspects[::2], suspects[1::2], strict=True))
         self._queue_cycle.rotate(queue)
         self.handover.hand_over(
-            Taken(self._number, queue, count, text, int(is_early), deaths, self._has_doubts)
+            Taken(
+                self._number,
+                queue,
+                count,
+                b",".join(texts),
+                int(is_early),
+                deaths,
+                self._has_doubts,
+            )
         )
         return True
 
@@ -233,7 +243,7 @@ class SentinelChannel(Channel, redis.SentinelChannel):  # type: ignore[misc]  # 
     from_transport_options = (*redis.SentinelChannel.from_transport_options, "lease_seconds")
 
 
-class SentinelTransport(redis.SentinelTransport):  # type: ignore[misc]  # kombu has no types
+class SentinelTransport(envelope.Transport, redis.SentinelTransport):  # type: ignore[misc]  # kombu has no types
     """kombu's Sentinel transport over this channel."""
 
     Channel = SentinelChannel

@@ -13,9 +13,10 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import msgspec
-from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
+
+from worker.transport import bindings
 
 #: Header of a message that we made of something else; its text says what was wrong.
 UNREADABLE = "celeriac-unreadable"
@@ -83,7 +84,7 @@ def wrap(raw: bytes, queue: str, reason: str) -> bytes:
     return json.dumps(message).encode("ascii")
 
 
-class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
+class Channel(bindings.Channel):
     """kombu's channel; what it pops is readable."""
 
     def _create_client(self, *args: Any, **kwargs: Any) -> Any:
@@ -102,7 +103,7 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
         return key, readable(raw, queue)
 
 
-class Transport(redis.Transport):  # type: ignore[misc]  # kombu has no types
+class Transport(bindings.Transport):
     """kombu's Redis transport over readable messages."""
 
     Channel = Channel

@@ -100,6 +100,8 @@ class Handover:
         if taken.deaths:
             for job in jobs:
                 _mark_suspect(job, taken.deaths)
+            # Each has its turn alone before any has it again, however often workers die.
+            jobs.sort(key=_crashes)
             for at in others.keys() & taken.deaths.keys():
                 reservation.deaths[Place(taken.number, at)] = taken.deaths[at]
         if jobs and reservation.intake:
@@ -135,6 +137,10 @@ class Handover:
                 first_error = first_error or error
         if first_error is not None:
             raise first_error
+
+
+def _crashes(job: Waiting) -> int:
+    return job.crashes
 
 
 def _mark_suspect(job: Waiting, deaths: Mapping[int, int]) -> None:

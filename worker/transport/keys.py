@@ -18,10 +18,26 @@ age. Each name starts with the deployment's prefix, as kombu's own do.
                     clients write it (:meth:`celeriac.Client.cancel`) and bound it by age
 ``nothing``         never written: what a worker waits for that must only let time pass
 
-All after the prefix and ``celeriac:``.
+All after the prefix and ``celeriac:``. An owner's name ends with its lease, so that who has
+another one knows how long to wait for it: ``host:4711:9f86d081:15s``.
 """
 
+import re
 from dataclasses import dataclass
+from uuid import uuid4
+
+_LEASE_OF_OWNER = re.compile(r":([0-9]+(?:\.[0-9]+)?)s\Z")
+
+
+def new_owner(host: str, pid: int, lease_seconds: float) -> str:
+    """Return a name that no other owner has, and that tells how long its lease is."""
+    return f"{host}:{pid}:{uuid4().hex[:8]}:{lease_seconds:.10g}s"
+
+
+def lease_seconds_of(owner: str) -> float | None:
+    """Return how long an owner's lease is; None if its name does not tell."""
+    found = _LEASE_OF_OWNER.search(owner)
+    return float(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,12 @@ class Lease:
         """Renew until :meth:`stop` without beats: the main loop ends, its jobs still run."""
         self._is_held = True
 
+    def note_recovery(self) -> None:
+        """Note that others gave our jobs back, whether this thread or the main one heard of it."""
+        if not self.was_recovered:
+            self.was_recovered = True
+            self._wording.lease_lost(owner=self._keys.owner)
+
     def stop(self, *, give_back: bool = False) -> None:
         """End soon, the lease running out or, on demand, all messages given back at once.
 
@@ -216,9 +222,8 @@ class Lease:
         if renewal is Renewal.CONDEMNED:
             self._recover(self._client, self._keys.owner, stamps)
             return True
-        if renewal is Renewal.RECOVERED and not self.was_recovered:
-            self.was_recovered = True
-            self._wording.lease_lost(owner=self._keys.owner)
+        if renewal is Renewal.RECOVERED:
+            self.note_recovery()
         # Each has its turn, whatever is left of the one before.
         unfinished = [self._recover(self._client, owner, stamps) for owner in silent]
         return any(unfinished)

@@ -10,14 +10,13 @@ from contextlib import suppress
 from importlib.resources import files
 from socket import gethostname
 from typing import Any, Protocol
-from uuid import uuid4
 
 import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
 
 from worker.transport.desk import Desk
-from worker.transport.keys import Keys
+from worker.transport.keys import Keys, new_owner
 from worker.transport.lease import Lease
 from worker.transport.server import refuse_old
 from worker.transport.slabs import WAITING_SLAB, Place, Reserved, Settling, Slabs
@@ -43,8 +42,7 @@ class Reservation:
         prefix: str,
         lease_seconds: float,
     ) -> None:
-        owner = f"{gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-        self.keys = Keys(prefix, owner)
+        self.keys = Keys(prefix, new_owner(gethostname(), os.getpid(), lease_seconds))
         self.slabs = Slabs()
         self.lease = Lease(connect_for_lease, self.keys, lease_seconds)
         #: Tasks whose jobs may skip Celery, and who takes them; none until a consumer says so.
@@ -62,6 +60,8 @@ class Reservation:
         self._owed = Settling()
         #: A settling that Redis did not confirm: told again as it is, before any other.
         self._unsent: Settling | None = None
+        #: Celery settled a job of its own, and no batch of ours comes along to have it told.
+        self.is_flush_due = False
         self._settlings = self._batches = 0
         self._is_started = self.is_released = False
 
@@ -160,6 +160,7 @@ class Reservation:
 
     def flush(self) -> bool:
         """Tell Redis what was noted, in one round trip; False if it could not be told yet."""
+        self.is_flush_due = False
         try:
             if self._unsent:
                 self._tell(self._unsent)

@@ -29,13 +29,17 @@ class QoS(VirtualQoS):  # type: ignore[misc]  # kombu has no types
         """Nothing to write down: the slab holds the message."""
 
     def ack(self, delivery_tag: str) -> None:
-        """Note that a message is done with."""
-        self.channel.reservation.done_with([place_of(delivery_tag)])
+        """Note that a message is done with; the main loop has it told at its next tick."""
+        reservation = self.channel.reservation
+        reservation.done_with([place_of(delivery_tag)])
+        reservation.is_flush_due = True
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
         """Note that a message is done with, or goes back to its queue."""
-        end = self.channel.reservation.give_back if requeue else self.channel.reservation.done_with
+        reservation = self.channel.reservation
+        end = reservation.give_back if requeue else reservation.done_with
         end([place_of(delivery_tag)])
+        reservation.is_flush_due = True
 
     def restore_unacked(self, client: Any = None) -> None:
         """Nothing: whatever became of this channel, the lease goes on."""
