@@ -76,6 +76,9 @@ class Settings(BaseModel):
     prefetch_jobs: int = Field(
         4_000, ge=1, description="most jobs that a worker has reserved at a time"
     )
+    prefetch_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, description="then a worker with large jobs reserves no more"
+    )
     batch_seconds: float = Field(120, gt=0, description="then the child is taken for lost")
     report_seconds: float = Field(200, gt=0, description="limit of one report")
     linger_seconds: float = Field(
@@ -158,6 +161,16 @@ def _prefetch_feeds_batches(settings: Settings) -> str | None:
     return None
 
 
+def _window_holds_a_batch(settings: Settings) -> str | None:
+    if settings.prefetch_bytes < settings.batch_bytes:
+        return (
+            f"PREFETCH_BYTES is {settings.prefetch_bytes}, less than one batch of "
+            f"{settings.batch_bytes} bytes: set PREFETCH_BYTES={settings.batch_bytes} or more, "
+            "or lower BATCH_BYTES"
+        )
+    return None
+
+
 def _broker_and_results_differ(settings: Settings) -> str | None:
     if _place(settings.broker_url) == _place(settings.result_url):
         return (
@@ -192,6 +205,7 @@ def _limits_are_nested(settings: Settings) -> str | None:
 _CROSS_CHECKS: Mapping[Callable[[Settings], str | None], set[str]] = {
     _reports_need_two: {"pool_size", "database_url", "report_database_url"},
     _prefetch_feeds_batches: {"prefetch_jobs", "batch_jobs", "concurrency"},
+    _window_holds_a_batch: {"prefetch_bytes", "batch_bytes"},
     _broker_and_results_differ: {"broker_url", "result_url"},
     _artifacts_are_not_the_inbox: {"artifacts", "inbox"},
     _limits_are_nested: {"lock_seconds", "statement_seconds", "batch_seconds"},

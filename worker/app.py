@@ -38,6 +38,7 @@ def _celery_settings(settings: Settings) -> dict[str, Any]:
     broker = broker_settings(
         settings.broker_url.get_secret_value(),
         lease_seconds=settings.lease_seconds,
+        prefetch_bytes=settings.prefetch_bytes,
         key_prefix=settings.key_prefix,
     )
     return broker | {

@@ -117,7 +117,7 @@ def test_pool_ends_the_process_of_a_job() -> None:
 def test_sentinel_url_names_its_master() -> None:
     """The master's name in a Sentinel URL reaches kombu, which takes none in the URL."""
     url = "sentinel://:secret@one:26379/0?master_name=jobs"
-    settings = broker_settings(url, lease_seconds=15, key_prefix="")
+    settings = broker_settings(url, lease_seconds=15, prefetch_bytes=1, key_prefix="")
 
     with Connection(
         settings["broker_url"], transport_options=settings["broker_transport_options"]

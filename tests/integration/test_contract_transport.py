@@ -130,7 +130,7 @@ def test_active_queues_are_those_that_are_consumed(broker_url: str) -> None:
 
 def test_transport_options_are_known() -> None:
     """A channel takes every option that we give it; a wrong name would be passed over."""
-    options = broker_settings("redis://", lease_seconds=1, key_prefix="p")
+    options = broker_settings("redis://", lease_seconds=1, prefetch_bytes=1, key_prefix="p")
 
     given = options["broker_transport_options"].keys()
     assert given <= set(Channel.from_transport_options)

@@ -138,6 +138,26 @@ def test_no_more_than_the_window_is_reserved(broker_url: str, server: Redis) -> 
             assert (43, 7) == places(server)
 
 
+def test_held_bytes_close_the_window_until_messages_are_settled(
+    broker_url: str, server: Redis
+) -> None:
+    """Whoever holds large messages takes no more of them before some are done."""
+    with connected(broker_url, prefetch_bytes=1_000_000) as connection:
+        publish(connection, *["x" * 400_000 for _ in range(8)])
+        with consuming(connection) as received:
+            drain(connection, received, 2)
+            with pytest.raises(TimeoutError):
+                connection.drain_events(timeout=0.6)
+            assert (6, 2) == places(server)
+
+            for message in list(received):
+                message.ack()
+            connection.default_channel.reservation.flush()
+            drain(connection, received, 4)
+
+            assert (4, 2) == places(server)
+
+
 def test_a_slab_is_bounded_by_its_bytes(broker_url: str, server: Redis) -> None:
     """Of large messages a slab takes no more than its budget, and one message too many at most."""
     with connected(broker_url) as connection:

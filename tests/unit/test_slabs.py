@@ -124,6 +124,9 @@ def test_numbers_are_never_used_twice(number: int) -> None:
     assert slabs.next_number() not in seen
 
 
+MESSAGE_BYTES = 7
+
+
 class Bookkeeping(RuleBasedStateMachine):
     """Whatever is reserved, run, settled and given back: Redis holds what is unsettled."""
 
@@ -140,7 +143,7 @@ class Bookkeeping(RuleBasedStateMachine):
     def reserve(self, messages: int) -> None:
         """A slab comes."""
         number = self.slabs.next_number()
-        self.slabs.open(number, messages)
+        self.slabs.open(number, messages, messages * MESSAGE_BYTES)
         self.lists[number] = list(range(messages))
         self.unsettled |= {Held(number, position) for position in range(messages)}
 
@@ -149,7 +152,7 @@ class Bookkeeping(RuleBasedStateMachine):
     def hand_over_early(self) -> None:
         """A lone job comes before its slab."""
         self.early = Held(self.slabs.next_number(), 0)
-        self.slabs.open_early(self.early.slab)
+        self.slabs.open_early(self.early.slab, MESSAGE_BYTES)
         self.unsettled.add(self.early)
 
     @precondition(lambda self: self.early is not None)
@@ -158,7 +161,7 @@ class Bookkeeping(RuleBasedStateMachine):
         """Its slab comes, perhaps with more in it."""
         assert self.early is not None
         number, self.early = self.early.slab, None
-        self.slabs.confirm_early(messages)
+        self.slabs.confirm_early(messages, (messages - 1) * MESSAGE_BYTES)
         self.lists[number] = list(range(messages))
         self.unsettled |= {Held(number, position) for position in range(1, messages)}
 
@@ -212,6 +215,7 @@ class Bookkeeping(RuleBasedStateMachine):
     def count_agrees(self) -> None:
         """The window is counted right."""
         assert len(self.unsettled) == self.slabs.unsettled
+        assert len(self.unsettled) * MESSAGE_BYTES == self.slabs.held_bytes
         assert all(self.slabs.holds(job) for job in self.unsettled)
 
 

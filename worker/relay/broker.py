@@ -20,7 +20,7 @@ class Broker:
     def __init__(self, url: str, key_prefix: str = "") -> None:
         self._prefix = key_prefix
         # Nothing is reserved over it, so there is no lease to speak of.
-        options = broker_settings(url, lease_seconds=0.0, key_prefix=key_prefix)
+        options = broker_settings(url, lease_seconds=0.0, prefetch_bytes=0, key_prefix=key_prefix)
         self._connection = Connection(
             options["broker_url"], transport_options=options["broker_transport_options"]
         )

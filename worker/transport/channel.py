@@ -25,6 +25,9 @@ _MOST_BYTES = 1024 * 1024
 #: How long an idle worker waits on one list before it looks at the others.
 _WAIT_SECONDS = 0.25
 
+#: What :mod:`worker.transport.settings` says beyond kombu's own options.
+OUR_OPTIONS = ("lease_seconds", "prefetch_bytes")
+
 #: One a deployment and process: what a process holds outlives its connections.
 _reservations: dict[tuple[Any, ...], Reservation] = {}
 
@@ -34,7 +37,8 @@ class Channel(envelope.Channel):
 
     QoS = QoS
     lease_seconds = 15.0
-    from_transport_options = (*redis.Channel.from_transport_options, "lease_seconds")
+    prefetch_bytes = 64 * 1024 * 1024
+    from_transport_options = (*redis.Channel.from_transport_options, *OUR_OPTIONS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -240,7 +244,7 @@ class Transport(envelope.Transport):
 class SentinelChannel(Channel, redis.SentinelChannel):  # type: ignore[misc]  # kombu has no types
     """The same behind Redis Sentinel."""
 
-    from_transport_options = (*redis.SentinelChannel.from_transport_options, "lease_seconds")
+    from_transport_options = (*redis.SentinelChannel.from_transport_options, *OUR_OPTIONS)
 
 
 class SentinelTransport(envelope.Transport, redis.SentinelTransport):  # type: ignore[misc]  # kombu has no types

@@ -53,7 +53,7 @@ class Handover:
         job = read_message(raw, number, 0, reservation.plain_tasks)
         if job is None:
             return
-        reservation.slabs.open_early(number)
+        reservation.slabs.open_early(number, len(raw))
         self.early = job
         try:
             reservation.intake([job])
@@ -71,9 +71,9 @@ class Handover:
         """Hand over what was taken; the early message is in its slab now."""
         early, self.early = self.early, None
         if early is None:
-            self._reservation.slabs.open(taken.number, taken.messages)
+            self._reservation.slabs.open(taken.number, taken.messages, len(taken.text))
         else:
-            self._reservation.slabs.confirm_early(taken.messages)
+            self._reservation.slabs.confirm_early(taken.messages, len(taken.text))
             _mark_suspect(early, taken.deaths)
         try:
             others = self._hand_over_plain(taken) if taken.first < taken.messages else {}

@@ -14,7 +14,9 @@ TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "worker.transport.channe
 TRANSPORT_ALIASES["sentinel"] = "worker.transport.channel:SentinelTransport"
 
 
-def broker_settings(url: str, *, lease_seconds: float, key_prefix: str) -> dict[str, Any]:
+def broker_settings(
+    url: str, *, lease_seconds: float, prefetch_bytes: int, key_prefix: str
+) -> dict[str, Any]:
     """Return Celery's settings for the broker connection.
 
     Every wait is bounded: a half-open connection must not hang a worker, and
@@ -26,6 +28,7 @@ def broker_settings(url: str, *, lease_seconds: float, key_prefix: str) -> dict[
         "broker_transport_options": master
         | {
             "lease_seconds": lease_seconds,
+            "prefetch_bytes": prefetch_bytes,
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,

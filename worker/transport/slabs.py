@@ -70,6 +70,8 @@ class _Slab:
     #: Positions as first reserved, of the messages that Redis holds now, oldest first.
     stored: list[int]
     unsettled: set[int]
+    #: Of one message, on the average.
+    message_bytes: int = 0
     #: On their way to their queue.
     back: set[int] = field(default_factory=set)
     #: Batches under way that name places in it: they must not move.
@@ -89,6 +91,8 @@ class Slabs:
     unsettled: int = 0
     #: How many of them wait for locks: they do not count against the window.
     aside: int = 0
+    #: What the messages of unsettled jobs come to, those aside included.
+    held_bytes: int = 0
     _last: int = 0
     _open: dict[int, _Slab] = field(default_factory=dict)
     _touched: set[int] = field(default_factory=set)
@@ -100,14 +104,14 @@ class Slabs:
         self._last += 1
         return self._last
 
-    def open(self, number: int, messages: int) -> None:
+    def open(self, number: int, messages: int, size_bytes: int = 0) -> None:
         """Note that a slab was reserved, with so many messages at positions from 0."""
-        self._open[number] = _Slab(list(range(messages)), set(range(messages)))
-        self.unsettled += messages
+        slab = self._open[number] = _Slab([], set())
+        self._fill(slab, messages, size_bytes)
 
-    def open_early(self, number: int) -> None:
+    def open_early(self, number: int, size_bytes: int = 0) -> None:
         """Note that a lone message will be the first of this slab; Redis is not told of it yet."""
-        self.open(number, 1)
+        self.open(number, 1, size_bytes)
         self._early = number
 
     @property
@@ -115,18 +119,17 @@ class Slabs:
         """Whether there is such a message."""
         return self._early is not None
 
-    def confirm_early(self, messages: int) -> None:
+    def confirm_early(self, messages: int, more_bytes: int = 0) -> None:
         """Note that the early message is in its slab, with so many messages in all."""
         if self._early is not None:
             slab, self._early = self._open[self._early], None
-            slab.stored.extend(range(1, messages))
-            slab.unsettled.update(range(1, messages))
-            self.unsettled += messages - 1
+            self._fill(slab, messages, more_bytes)
 
     def disown_early(self) -> None:
         """Forget the early message: who knows where it is."""
         if self._early is not None:
-            self.unsettled -= len(self._open.pop(self._early).unsettled)
+            slab = self._open.pop(self._early)
+            self._count(slab, -len(slab.unsettled))
             self._touched.discard(self._early)
             self._early = None
 
@@ -215,12 +218,25 @@ class Slabs:
         self._open.clear()
         self._touched.clear()
         self._early = None
-        self.unsettled = self.aside = 0
+        self.unsettled = self.aside = self.held_bytes = 0
 
     def _take_out(self, number: int, slab: _Slab, positions: set[int]) -> None:
         slab.unsettled -= positions
-        self.unsettled -= len(positions)
+        self._count(slab, -len(positions))
         self._touched.add(number)
+
+    def _fill(self, slab: _Slab, messages: int, more_bytes: int) -> None:
+        """Put messages behind those that a slab has, up to so many."""
+        had_bytes, had = len(slab.stored) * slab.message_bytes, len(slab.unsettled)
+        self._count(slab, -had)
+        slab.message_bytes = (had_bytes + more_bytes) // messages
+        slab.unsettled.update(range(len(slab.stored), messages))
+        slab.stored.extend(range(len(slab.stored), messages))
+        self._count(slab, len(slab.unsettled))
+
+    def _count(self, slab: _Slab, messages: int) -> None:
+        self.unsettled += messages
+        self.held_bytes += messages * slab.message_bytes
 
 
 def _rewrite(number: int, slab: _Slab) -> tuple[int, int, list[int], list[int]]:

@@ -11,7 +11,7 @@ MOST_MESSAGES = 1_000
 
 
 class QoS(VirtualQoS):  # type: ignore[misc]  # kombu has no types
-    """The window of a channel, counted in what the whole process holds."""
+    """The window of a channel, counted in messages and bytes that the whole process holds."""
 
     restore_at_shutdown = False
 
@@ -20,8 +20,10 @@ class QoS(VirtualQoS):  # type: ignore[misc]  # kombu has no types
         return bool(self.can_consume_max_estimate())
 
     def can_consume_max_estimate(self) -> int:
-        """Count the messages for which there is room."""
+        """Count the messages for which there is room; none while those held are too large."""
         slabs = self.channel.reservation.slabs
+        if slabs.held_bytes >= self.channel.prefetch_bytes:
+            return 0
         held: int = slabs.unsettled - slabs.aside
         return max(0, self.prefetch_count - held) if self.prefetch_count else MOST_MESSAGES
 
