@@ -32,7 +32,7 @@ LONGEST_FIRST = ("acceptance", "faults", "docs", "integration", "unit")
 def pytest_configure(config: pytest.Config) -> None:
     """Keep what the run leaves behind together; processes of xdist inherit the folder."""
     if not hasattr(config, "workerinput"):
-        config.add_cleanup(own_folder.enter())
+        own_folder.enter()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

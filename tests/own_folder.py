@@ -8,17 +8,18 @@ last few of them.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from functools import partial
+from multiprocessing.util import Finalize
 
 #: Where pytest puts its own folders; without it they would follow TMPDIR.
 _PYTESTS_OWN = "PYTEST_DEBUG_TEMPROOT"
+#: Below that of multiprocessing's own folder, which is in ours and goes first.
+_LAST = -200
 
 
-def enter() -> Callable[[], None]:
-    """Make the folder, for this process and all that it starts; return what removes it."""
+def enter() -> None:
+    """Make the folder, for this process and all that it starts; its exit removes it."""
     os.environ.setdefault(_PYTESTS_OWN, tempfile.gettempdir())
     folder = tempfile.mkdtemp(prefix="celeriac-tests-")
     os.environ["TMPDIR"] = folder
     tempfile.tempdir = None  # Python remembers what it found first.
-    return partial(shutil.rmtree, folder, ignore_errors=True)
+    Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=_LAST)
