@@ -75,7 +75,7 @@ class AsyncClient:
         self,
         target: str,
         url: str,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         file_options: Mapping[str, Any] | None = None,
         **options: "Unpack[Given]",
     ) -> AsyncTicket:
@@ -88,7 +88,7 @@ class AsyncClient:
         name: str,
         params: Mapping[str, Any] | None = None,
         *,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         fresh_for: float | None = None,
         **options: "Unpack[Given]",
     ) -> AsyncTicket:
@@ -111,11 +111,11 @@ class AsyncClient:
         """Begin a group: jobs that are sent together, and one that follows when all committed."""
         return AsyncGroup(Members(Options(**options)), self._gather, self._send_group)
 
-    def ticket(self, id: str) -> AsyncTicket:  # noqa: A002 - its name everywhere
+    def ticket(self, id: str) -> AsyncTicket:
         """Return the ticket of a job enqueued before, by anyone."""
         return AsyncTicket(check_id(id), self._producer, self._edge)
 
-    async def cancel(self, id: str) -> Cancellation:  # noqa: A002 - its name everywhere
+    async def cancel(self, id: str) -> Cancellation:
         """Cancel a job, whoever enqueued it, and say what came of that."""
         return await self.ticket(id).cancel()
 

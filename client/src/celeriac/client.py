@@ -98,7 +98,7 @@ class Client:
         self,
         target: str,
         url: str,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         file_options: Mapping[str, Any] | None = None,
         **options: "Unpack[Given]",
     ) -> Ticket:
@@ -111,7 +111,7 @@ class Client:
         name: str,
         params: Mapping[str, Any] | None = None,
         *,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         fresh_for: float | None = None,
         **options: "Unpack[Given]",
     ) -> Ticket:
@@ -147,11 +147,11 @@ class Client:
         """
         return Group(Members(Options(**options)), self._gather, self._send_group)
 
-    def ticket(self, id: str) -> Ticket:  # noqa: A002 - its name everywhere
+    def ticket(self, id: str) -> Ticket:
         """Return the ticket of a job enqueued before, by anyone."""
         return Ticket(check_id(id), self._producer, self._edge)
 
-    def cancel(self, id: str) -> Cancellation:  # noqa: A002 - its name everywhere
+    def cancel(self, id: str) -> Cancellation:
         """Cancel a job, whoever enqueued it, and say what came of that.
 
         One that waits is taken out of its queue if it is found near one of

@@ -71,7 +71,7 @@ class Group(_Gathered, Generic[Following]):
         row_or_rows: Any = (),
         *,
         columns: Sequence[str] | None = None,
-        id: str | None = None,  # noqa: A002 - its name everywhere
+        id: str | None = None,
     ) -> str:
         """Add rows for one target, or for several, as one atomic job; return its id."""
         return self._run(self._members.add(ingest_job(target, row_or_rows, columns), id))
@@ -95,10 +95,10 @@ class Group(_Gathered, Generic[Following]):
         self,
         target: str,
         url: str,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         file_options: Mapping[str, Any] | None = None,
         *,
-        id: str | None = None,  # noqa: A002 - its name everywhere
+        id: str | None = None,
     ) -> str:
         """Add a file that workers can reach; return the job's id."""
         return self._run(self._members.add(file_job(target, url, format, file_options), id))
@@ -108,9 +108,9 @@ class Group(_Gathered, Generic[Following]):
         name: str,
         params: Mapping[str, Any] | None = None,
         *,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         fresh_for: float | None = None,
-        id: str | None = None,  # noqa: A002 - its name everywhere
+        id: str | None = None,
     ) -> str:
         """Add a report; return the job's id."""
         return self._run(self._members.add(report_job(name, params, format, fresh_for), id))
@@ -129,7 +129,7 @@ class Group(_Gathered, Generic[Following]):
         self,
         target: str,
         url: str,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         file_options: Mapping[str, Any] | None = None,
     ) -> Following:
         """Send the group; this file follows."""
@@ -140,7 +140,7 @@ class Group(_Gathered, Generic[Following]):
         name: str,
         params: Mapping[str, Any] | None = None,
         *,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         fresh_for: float | None = None,
     ) -> Following:
         """Send the group; this report follows."""
@@ -166,7 +166,7 @@ class AsyncGroup(_Gathered, Generic[Following]):
         row_or_rows: Any = (),
         *,
         columns: Sequence[str] | None = None,
-        id: str | None = None,  # noqa: A002 - its name everywhere
+        id: str | None = None,
     ) -> str:
         """Add rows for one target, or for several, as one atomic job; return its id."""
         return await self._run(self._members.add(ingest_job(target, row_or_rows, columns), id))
@@ -186,10 +186,10 @@ class AsyncGroup(_Gathered, Generic[Following]):
         self,
         target: str,
         url: str,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         file_options: Mapping[str, Any] | None = None,
         *,
-        id: str | None = None,  # noqa: A002 - its name everywhere
+        id: str | None = None,
     ) -> str:
         """Add a file that workers can reach; return the job's id."""
         return await self._run(self._members.add(file_job(target, url, format, file_options), id))
@@ -199,9 +199,9 @@ class AsyncGroup(_Gathered, Generic[Following]):
         name: str,
         params: Mapping[str, Any] | None = None,
         *,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         fresh_for: float | None = None,
-        id: str | None = None,  # noqa: A002 - its name everywhere
+        id: str | None = None,
     ) -> str:
         """Add a report; return the job's id."""
         return await self._run(self._members.add(report_job(name, params, format, fresh_for), id))
@@ -220,7 +220,7 @@ class AsyncGroup(_Gathered, Generic[Following]):
         self,
         target: str,
         url: str,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         file_options: Mapping[str, Any] | None = None,
     ) -> Following:
         """Send the group; this file follows."""
@@ -231,7 +231,7 @@ class AsyncGroup(_Gathered, Generic[Following]):
         name: str,
         params: Mapping[str, Any] | None = None,
         *,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         fresh_for: float | None = None,
     ) -> Following:
         """Send the group; this report follows."""

@@ -72,7 +72,7 @@ class Outbox:
         self,
         target: str,
         url: str,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         file_options: Mapping[str, Any] | None = None,
         **options: "Unpack[Given]",
     ) -> str:
@@ -84,7 +84,7 @@ class Outbox:
         name: str,
         params: Mapping[str, Any] | None = None,
         *,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         fresh_for: float | None = None,
         **options: "Unpack[Given]",
     ) -> str:
@@ -150,7 +150,7 @@ class AsyncOutbox:
         self,
         target: str,
         url: str,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         file_options: Mapping[str, Any] | None = None,
         **options: "Unpack[Given]",
     ) -> str:
@@ -162,7 +162,7 @@ class AsyncOutbox:
         name: str,
         params: Mapping[str, Any] | None = None,
         *,
-        format: str | None = None,  # noqa: A002 - its name on the wire
+        format: str | None = None,
         fresh_for: float | None = None,
         **options: "Unpack[Given]",
     ) -> str:

@@ -83,7 +83,7 @@ def rows_job(target: str, texts: Sequence[str]) -> Job:
 def file_job(
     target: str,
     url: str,
-    format: str | None,  # noqa: A002 - its name on the wire
+    format: str | None,
     options: Mapping[str, Any] | None,
 ) -> Plan[Job]:
     """Make a job of a file; the worker knows its usual format and options."""
@@ -102,7 +102,7 @@ def file_job(
 def report_job(
     name: str,
     params: Mapping[str, Any] | None,
-    format: str | None,  # noqa: A002 - its name on the wire
+    format: str | None,
     fresh_for: float | None,
 ) -> Plan[Job]:
     """Make a job of a report; the worker knows its parameters and its usual format."""

@@ -70,7 +70,7 @@ def report(  # noqa: PLR0913 - all but two of them by name, and seldom
     name: str,
     params: Mapping[str, Any] | None = None,
     *,
-    format: str | None = None,  # noqa: A002 - its name on the wire
+    format: str | None = None,
     fresh_for: float | None = None,
     style: Style | str | None = None,
     using: str | None = None,
@@ -81,12 +81,12 @@ def report(  # noqa: PLR0913 - all but two of them by name, and seldom
     return _enqueue(made, read_settings(), style, using, options)
 
 
-def ticket(id: str) -> Ticket:  # noqa: A002 - its name everywhere
+def ticket(id: str) -> Ticket:
     """Return the ticket of a job, to wait for its result; needs BROKER_URL."""
     return client().ticket(id)
 
 
-def state(id: str, using: str | None = None) -> State:  # noqa: A002 - its name everywhere
+def state(id: str, using: str | None = None) -> State:
     """Say where a job is: in the outbox style what PostgreSQL knows, else what Redis does."""
     settings = read_settings()
     if settings.style is Style.ON_COMMIT:
