@@ -44,10 +44,14 @@ class Crew:
         self.workers.append(Worker(env, concurrency=2, app=self.app).start(wait=False))
 
     def replace_dead(self, workers: int = 2) -> None:
-        """Fill up to so many; wait until one consumes, whichever."""
-        for _ in range(workers - sum(worker.is_running for worker in self.workers)):
-            self.add()
-        wait_for(self.living, PATIENCE_SECONDS, "a worker to be ready")
+        """Fill up to so many, also after those that die at once, until one consumes, whichever."""
+
+        def filled_up() -> list[Worker]:
+            for _ in range(workers - sum(worker.is_running for worker in self.workers)):
+                self.add()
+            return self.living()
+
+        wait_for(filled_up, PATIENCE_SECONDS, "a worker to be ready")
 
     def living(self) -> list[Worker]:
         """Return the workers that consume."""
