@@ -8,6 +8,7 @@ out of step.
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from inspect import isgenerator
+from time import monotonic
 from typing import Any
 
 from kombu.utils.eventio import READ
@@ -16,6 +17,8 @@ _Add = Callable[..., None]
 
 #: A bound for the worst: a child that talks faster than it is heard.
 _MOST_STEPS = 10_000
+#: A turn of the loop that took longer kept answers waiting.
+_LONG_TURN_SECONDS = 1.0
 
 
 class Pipes:
@@ -23,6 +26,7 @@ class Pipes:
 
     def __init__(self) -> None:
         self._hub: Any = None
+        self._answers: Container[int] = ()
         self._unfinished: list[tuple[_Add, int, Any]] = []
 
     def attach(self, hub: Any, answers: Container[int]) -> None:
@@ -30,8 +34,10 @@ class Pipes:
 
         ``answers`` are the descriptors over which children answer. What they
         said meanwhile is heard at once: the loop would first look whose time
-        is up.
+        is up. So it is after every turn that took long, such as one that waited
+        for a silent broker.
         """
+        self._answers = answers
         unfinished, self._unfinished = self._unfinished, []
         for add, descriptor, step in unfinished:
             add(descriptor, step)
@@ -40,6 +46,7 @@ class Pipes:
         else:
             self._hub = hub
             self._watch(hub)
+            self._watch_time(hub)
 
     def write_now(self, pool: Any) -> None:
         """Write batches that wait to idle children, whose pipes are empty.
@@ -60,6 +67,18 @@ class Pipes:
             reset()
 
         hub.reset = reset_and_remember
+
+    def _watch_time(self, hub: Any) -> None:
+        fire_timers, looked_at = hub.fire_timers, monotonic()
+
+        def hear_and_fire(*args: Any, **options: Any) -> Any:
+            nonlocal looked_at
+            if monotonic() - looked_at > _LONG_TURN_SECONDS:
+                _hear(hub, self._answers)
+            looked_at = monotonic()
+            return fire_timers(*args, **options)
+
+        hub.fire_timers = hear_and_fire
 
 
 def _steps(callbacks: Mapping[int, Any], add: _Add) -> Iterator[tuple[_Add, int, Any]]:

@@ -19,6 +19,7 @@ from worker.transport.reservation import Reservation
 from worker.waiting import Waiting
 
 TASK = "celeriac.ingest"
+PREPARED = "prepared"
 NOTHING_IS_LEFT = (0, 0)
 
 
@@ -28,6 +29,7 @@ class Taker:
 
     connection: Connection
     app: Celery
+    server: Redis
     then: Callable[[], object] = lambda: None
     taken: list[list[Waiting]] = field(default_factory=list)
 
@@ -73,6 +75,13 @@ class Taker:
         for id_ in ids:
             self.app.send_task(TASK, kwargs={"target": "t", "rows": []}, task_id=id_, queue=TASK)
 
+    def surprise(self, id_: str) -> None:
+        """Send a plain job when the wait for the next message has only just begun."""
+        self.app.send_task(TASK, kwargs={"target": "t", "rows": []}, task_id=id_, queue=PREPARED)
+        waited = self.channel._number
+        self.listen(lambda: self.channel._number != waited and self.channel._command == "BLMOVE")
+        self.server.lmove(PREPARED, TASK)
+
     def settle(self) -> None:
         """Say that all that was taken is over."""
         self.reservation.done_with([job for jobs in self.taken for job in jobs])
@@ -91,11 +100,11 @@ def server(valkey_server: EmbeddedValkey, broker_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def taker(broker_url: str) -> Iterator[Taker]:
+def taker(broker_url: str, server: Redis) -> Iterator[Taker]:
     """An idle worker's side of the broker."""
     app = Celery(broker=broker_url, set_as_current=False)
     with app, connected(broker_url) as connection, consuming(connection):
-        taker = Taker(connection, app)
+        taker = Taker(connection, app, server)
         taker.reservation.plain_tasks = {TASK}
         taker.reservation.intake = taker.take
         taker.wait_idly()
@@ -111,7 +120,7 @@ def test_it_comes_before_its_slab_is_filled(taker: Taker, server: Redis) -> None
         seen.extend([places(server), server.llen(slab)])
 
     taker.then = look
-    taker.send("lone")
+    taker.surprise("lone")
     taker.listen(lambda: taker.taken and taker.handover.early is None)
 
     assert [["lone"]] == taker.ids()
@@ -124,7 +133,7 @@ def test_it_comes_before_its_slab_is_filled(taker: Taker, server: Redis) -> None
 def test_its_company_follows_in_the_same_slab(taker: Taker, server: Redis) -> None:
     """What comes meanwhile is taken behind it, each in its place, and all of it is settled."""
     taker.then = lambda: taker.send("second", "third")
-    taker.send("first")
+    taker.surprise("first")
     taker.listen(lambda: len(taker.taken) > 1)
 
     slab = taker.taken[0][0].slab
@@ -143,7 +152,7 @@ def test_a_job_may_be_over_before_its_slab_is_filled(taker: Taker, server: Redis
         taker.settle()
 
     taker.then = settle_at_once
-    taker.send("quick")
+    taker.surprise("quick")
     taker.listen(lambda: len(taker.taken) > 1)
 
     assert not taker.reservation.slabs.holds(taker.taken[0][0])
@@ -162,11 +171,11 @@ def test_a_connection_that_breaks_meanwhile(taker: Taker, server: Redis, broker_
         pools.reset()
 
     taker.then = break_off
-    taker.send("first")
+    taker.surprise("first")
     with pytest.raises(taker.connection.connection_errors):
         taker.listen(lambda: False)
     with connected(broker_url) as connection, consuming(connection):
-        after = Taker(connection, taker.app)
+        after = Taker(connection, taker.app, server)
         after.reservation.intake = after.take
         after.reservation.start()
         after.listen(lambda: sum(map(len, after.taken)) == 2)
@@ -187,7 +196,7 @@ def test_a_server_that_forgets_meanwhile(taker: Taker, server: Redis) -> None:
         taker.send("other")
 
     taker.then = forget
-    taker.send("first")
+    taker.surprise("first")
     taker.listen(lambda: len(taker.taken) > 1)
 
     first, other = [job for jobs in taker.taken for job in jobs]
@@ -216,7 +225,7 @@ def test_whoever_may_be_a_suspect_is_looked_at_first(
         int(str(server.llen(taker.reservation.keys.slab(taker.taken[0][0].slab))))
     )
 
-    taker.send("lone")
+    taker.surprise("lone")
     taker.listen(lambda: taker.taken)
 
     assert [1] == seen

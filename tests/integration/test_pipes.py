@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from kombu.asynchronous import Hub
 
+from tests.faults.standstill import let_pass
 from worker.pipes import Pipes
 
 TEXT = b"x" * 1_000_000
@@ -56,6 +57,24 @@ def test_ordinary_callbacks_register_anew_by_themselves() -> None:
     pipes.attach(hub, ())
 
     assert {} == dict(hub.readers)
+    hub.close()
+    os.close(source)
+    os.close(sink)
+
+
+def test_an_answer_counts_before_a_limit_that_passed_in_the_same_long_turn() -> None:
+    """A loop that was held up hears who answered before it looks whose time is up."""
+    hub, pipes = Hub(), Pipes()
+    source, sink = os.pipe()
+    pipes.attach(hub, {source})
+    ended: list[str] = []
+    hub.add_reader(source, lambda: ended.append(os.read(source, 8).decode()))
+    hub.call_later(0.5, ended.append, "too late")
+    hub.call_soon(lambda: (os.write(sink, b"answered"), let_pass(1.2)))
+
+    next(hub.create_loop())
+
+    assert ["answered", "too late"] == ended
     hub.close()
     os.close(source)
     os.close(sink)
