@@ -161,12 +161,12 @@ def _prefetch_feeds_batches(settings: Settings) -> str | None:
     return None
 
 
-def _window_holds_a_batch(settings: Settings) -> str | None:
-    if settings.prefetch_bytes < settings.batch_bytes:
+def _window_holds_batches(settings: Settings) -> str | None:
+    needed = settings.batch_bytes * 4 // 3 * (settings.concurrency + 1)  # as base64
+    if settings.prefetch_bytes < needed:
         return (
-            f"PREFETCH_BYTES is {settings.prefetch_bytes}, less than one batch of "
-            f"{settings.batch_bytes} bytes: set PREFETCH_BYTES={settings.batch_bytes} or more, "
-            "or lower BATCH_BYTES"
+            f"PREFETCH_BYTES is {settings.prefetch_bytes}, but {settings.concurrency} children and "
+            f"BATCH_BYTES={settings.batch_bytes} need {needed}: set that or lower BATCH_BYTES"
         )
     return None
 
@@ -205,7 +205,7 @@ def _limits_are_nested(settings: Settings) -> str | None:
 _CROSS_CHECKS: Mapping[Callable[[Settings], str | None], set[str]] = {
     _reports_need_two: {"pool_size", "database_url", "report_database_url"},
     _prefetch_feeds_batches: {"prefetch_jobs", "batch_jobs", "concurrency"},
-    _window_holds_a_batch: {"prefetch_bytes", "batch_bytes"},
+    _window_holds_batches: {"prefetch_bytes", "batch_bytes", "concurrency"},
     _broker_and_results_differ: {"broker_url", "result_url"},
     _artifacts_are_not_the_inbox: {"artifacts", "inbox"},
     _limits_are_nested: {"lock_seconds", "statement_seconds", "batch_seconds"},

@@ -4,7 +4,7 @@ What is committed here reaches the queue, however often Redis forgets it, until
 the transaction that commits the job takes it out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,6 +58,15 @@ def read_others(entries: Sequence[Entry], cursor: Cursor) -> dict[tuple[str, str
     with refusals(Phase.RECORD):
         cursor.execute(statement("read_other_entries"), parameters)
         return {(id_, body): kept for id_, body, kept in cursor.fetchall()}
+
+
+def remove_kept(jobs: Iterable[tuple[str, str]], cursor: Cursor) -> None:
+    """Take out, by id and body, what was put in lest it be lost; others of the ids stay."""
+    kept = list(jobs)
+    if kept:
+        parameters = {"ids": [id_ for id_, _ in kept], "bodies": [body for _, body in kept]}
+        with refusals(Phase.RECORD):
+            cursor.execute(statement("remove_kept_jobs"), parameters)
 
 
 def remove(ids: Sequence[str], cursor: Cursor) -> None:

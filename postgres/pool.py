@@ -37,6 +37,8 @@ class PoolCounts:
 class _Tenure:
     opened_at: float
     idle_since: float
+    #: Whether nothing of whoever had it last is left in its session.
+    is_reset: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Pool:
         self._wait_for_a_place()
         try:
             with refusals(Phase.CONNECT):
-                connection = self._take()
+                connection = self._take(leaves_nothing=leaves_nothing)
             try:
                 self._out_since[id(connection)] = self.clock()
                 yield connection
@@ -129,13 +131,16 @@ class Pool:
             + "; raise CELERIAC_POOL_SIZE or look for the work that keeps them"
         )
 
-    def _take(self) -> Connection:
+    def _take(self, *, leaves_nothing: bool) -> Connection:
         while True:
             connection: Connection = self._inner.getconn()
             tenure = self._tenures.get(id(connection))
             if tenure is None:
                 return self._admit(connection)
-            if self._is_fit(connection, tenure):
+            # Who leaves nothing may have sent what runs triggers that do; its like looks to that.
+            if self._is_fit(connection, tenure) and (
+                leaves_nothing or tenure.is_reset or _reset(connection)
+            ):
                 self.counts.lent += 1
                 return connection
             self._drop(connection)
@@ -161,7 +166,8 @@ class Pool:
     def _give_back(self, connection: Connection, *, leaves_nothing: bool) -> None:
         self._out_since.pop(id(connection), None)
         if (leaves_nothing and _is_idle(connection)) or _reset(connection):
-            self._tenures[id(connection)].idle_since = self.clock()
+            tenure = self._tenures[id(connection)]
+            tenure.idle_since, tenure.is_reset = self.clock(), not leaves_nothing
             self._inner.putconn(connection)
         else:
             self.counts.dropped_dead += 1

@@ -91,6 +91,8 @@ def _batching(settings: Settings, kinds: dict[str, Kind[Any]]) -> Batching:
         crash_limit=settings.crash_limit,
         busy_hold_seconds=settings.busy_hold_seconds,
         parked_jobs=settings.prefetch_jobs,
+        # The other half of the window is for targets that are not locked.
+        parked_bytes=settings.prefetch_bytes // 2,
         linger_seconds=settings.linger_seconds,
     )
 

@@ -9,7 +9,7 @@ from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.holds import hold
 from postgres.ledger import Claim, Correction, Entry, Verdict, claim, forget, record
-from postgres.outbox import remove
+from postgres.outbox import remove, remove_kept
 from postgres.progress import count_steps
 from postgres.replay import close_replays, count_replaying
 from postgres.transaction import Lender, transaction
@@ -52,11 +52,12 @@ def commit(
         outcomes = [_impatient(one, accepted, claims) for one in outcomes]
         _record(outcomes, accepted, cursor)
         under_way = _ended_under_way(outcomes, accepted, child)
-        count_steps(under_way, cursor)
+        count_steps([one.ask.id for one in under_way], cursor)
         bury_conflicts([*_in_conflict(accepted, claims), *repeated], child, cursor)
         close_replays([one.job_id for one in outcomes], cursor)
         count_in_groups(_committed_members(outcomes, accepted), cursor)
-        remove([*_relayed(batch, claims, outcomes), *under_way], cursor)
+        remove(_relayed(batch, claims, outcomes), cursor)
+        remove_kept([(one.ask.id, one.message) for one in under_way], cursor)
     settled = _from_ledger(accepted, claims) | {one.job_id: _settle(one) for one in outcomes}
     return [_settlement(one.delivery, settled, repeated) for one in batch]
 
@@ -170,12 +171,14 @@ def _went_as_claimed(outcome: Outcome, accepted: Accepted) -> bool:
 
 def _ended_under_way(
     outcomes: Sequence[Outcome], accepted: Sequence[Accepted], child: Child
-) -> list[str]:
+) -> list[Accepted]:
     """Return the jobs of many transactions that end here, without a further step."""
-    long = {
-        one.ask.id for one in accepted if isinstance(child.kinds.get(one.delivery.task), LongKind)
-    }
-    return [one.job_id for one in outcomes if one.job_id in long and one.state is not State.WORKING]
+    ended = {one.job_id for one in outcomes if one.state is not State.WORKING}
+    return [
+        one
+        for one in accepted
+        if one.ask.id in ended and isinstance(child.kinds.get(one.delivery.task), LongKind)
+    ]
 
 
 def _correction(outcome: Outcome, accepted: Accepted) -> Correction:

@@ -13,7 +13,7 @@ from uuid import uuid4
 from celeriac.contract import State
 from postgres import Connection, Cursor
 from postgres.holds import hold
-from postgres.outbox import Entry, enqueue, remove
+from postgres.outbox import Entry, enqueue, remove, remove_kept
 from postgres.progress import Overtaken, SubjectHeld, begin_run, claim_run, end_run
 from postgres.transaction import transaction, transaction_on
 from tasks.kind import Outcome
@@ -143,6 +143,9 @@ def _end(one: Accepted, run: str, outcome: Outcome, connection: Connection) -> N
         )
         if outcome.state is State.COMMITTED and one.group is not None:
             count_in_groups([one.group], cursor)
-        remove([one.ask.id], cursor)
+        if one.delivery.is_relayed:
+            remove([one.ask.id], cursor)
+        else:
+            remove_kept([(one.ask.id, one.message)], cursor)
         if outcome.state is State.HELD:
             hold(one.ask.subject, outcome.error or "", cursor)

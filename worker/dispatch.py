@@ -211,9 +211,12 @@ class Dispatcher:
         else:
             bounds.went_well()
         undone = self._undone.take_back(batch, answer)
+        following = self._waiting.next()
         try:
-            # The child need not wait until everybody was told about this batch.
-            self._tick()
+            # The child need not wait until everybody was told about this batch; but who goes
+            # alone must not be found beside one that Redis still takes for running.
+            if following is not None and not following.needs_quiet:
+                self._tick()
         finally:
             self._tell(batch, answer, undone)
 

@@ -94,7 +94,8 @@ def plan(
     known = find_file_jobs(prefix, cursor)
     words = _why_not(known)
     if words is not None:
-        return Planned(file, known[-1].id, None, words)
+        is_in = any(one.state is State.COMMITTED for one in known)
+        return Planned(file, known[-1].id, None, words, is_refused=not is_in)
     under_way = [one for one in known if one.state is State.WORKING]
     if under_way:
         return Planned(file, under_way[-1].id, None)

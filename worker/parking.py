@@ -15,10 +15,12 @@ _LONGEST_PAUSE_SECONDS = 5.0
 class Parking:
     """The jobs that wait for locks, by lane."""
 
-    def __init__(self, *, most_jobs: int, patience_seconds: float) -> None:
+    def __init__(self, *, most_jobs: int, most_bytes: int, patience_seconds: float) -> None:
         self._most_jobs = most_jobs
+        self._most_bytes = most_bytes
         self._patience_seconds = patience_seconds
         self._parked: dict[str, list[Waiting]] = {}
+        self._bytes = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._parked.values()))
@@ -33,11 +35,12 @@ class Parking:
         """Put a job into its lane; how long it waits counts from the first time."""
         one.first_busy_at = now if one.first_busy_at is None else one.first_busy_at
         self._parked.setdefault(one.apart, []).append(one)
+        self._bytes += one.size_bytes
 
     @property
     def has_room(self) -> bool:
         """Whether one more job may be parked."""
-        return len(self) < self._most_jobs
+        return len(self) < self._most_jobs and self._bytes < self._most_bytes
 
     def all_jobs(self) -> Iterator[Waiting]:
         """Yield every parked job."""
@@ -61,10 +64,13 @@ class Parking:
 
     def leave(self, lane: str) -> list[Waiting]:
         """Return the jobs of a lane, in the order they came; they are parked no more."""
-        return self._parked.pop(lane, [])
+        jobs = self._parked.pop(lane, [])
+        self._bytes -= sum(one.size_bytes for one in jobs)
+        return jobs
 
     def clear(self) -> int:
         """Forget everything; return how many jobs that were."""
         count = len(self)
         self._parked.clear()
+        self._bytes = 0
         return count

@@ -40,7 +40,9 @@ class Undone:
         self._tick_soon = tick_soon
         self._batching: Batching = consumer.app.batching
         self._parking = Parking(
-            most_jobs=self._batching.parked_jobs, patience_seconds=self._batching.busy_hold_seconds
+            most_jobs=self._batching.parked_jobs,
+            most_bytes=self._batching.parked_bytes,
+            patience_seconds=self._batching.busy_hold_seconds,
         )
         # Counts how often everything was forgotten: what was set to happen before, must not.
         self._generation = 0

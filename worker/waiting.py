@@ -97,5 +97,6 @@ class Batching:
     busy_hold_seconds: float
     #: The most jobs that may wait here for locked targets; more are held in PostgreSQL.
     parked_jobs: int
+    parked_bytes: int
     #: How long jobs wait for company although a child is free.
     linger_seconds: float = 0.0

@@ -296,17 +296,20 @@ def test_nothing_of_the_last_user_is_left(
 
 
 def test_who_leaves_nothing_is_spared_the_reset(open_pool: Callable[..., Pool]) -> None:
-    """The connection is not asked to forget, and is lent as it ever is: outside autocommit."""
+    """Nobody forgets for it, nor for its like; whoever is lent the connection then finds none."""
     pool = open_pool()
     with single_statement(pool) as cursor:
         cursor.execute("SELECT set_config('search_path', 'elsewhere', false)")
+    with single_statement(pool) as cursor:
+        cursor.execute("SHOW search_path")
+        ((left,),) = cursor.fetchall()
 
     with pool.connection() as connection:
         is_as_ever = (connection.autocommit, connection.info.transaction_status)
         found = ask(connection, "SHOW search_path")
 
     assert (False, 0) == is_as_ever
-    assert "elsewhere" == found
+    assert ("elsewhere", '"$user", public') == (left, found)
     assert 1 == pool.counts.opened
 
 

@@ -144,7 +144,7 @@ def test_held_bytes_close_the_window_until_messages_are_settled(
     """Whoever holds large messages takes no more of them before some are done."""
     with connected(broker_url, prefetch_bytes=1_000_000) as connection:
         publish(connection, *["x" * 400_000 for _ in range(8)])
-        with consuming(connection) as received:
+        with consuming(connection, prefetch=100) as received:
             drain(connection, received, 2)
             with pytest.raises(TimeoutError):
                 connection.drain_events(timeout=0.6)

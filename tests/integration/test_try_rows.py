@@ -1,15 +1,13 @@
-"""Rows are tried by one prepared insert, and nobody else has to see the function that does it."""
+"""Rows are tried by one prepared insert, each alone, and nothing of it stays."""
 
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
-from uuid import uuid4
 
 import psycopg2
 import pytest
 from psycopg2 import extensions
 
-from postgres.migrate import migrate, migrations
 from tests.integration.shop import query
 
 TABLE = "CREATE TEMP TABLE thing (id int PRIMARY KEY, price int CHECK (price > 0))"
@@ -17,8 +15,6 @@ INSERT = "INSERT INTO thing SELECT * FROM jsonb_to_recordset($1::jsonb) AS (id i
 TRY = "SELECT place, written, code FROM celeriac.try_rows(%s, %s)"
 GOOD, BAD, UNREADABLE = '{"id": 1, "price": 1}', '{"id": 2, "price": 0}', '{"id": "x\\\\"}'
 ANSWERS = [(1, 1, "CE003"), (2, None, "23514"), (3, None, "22P02"), (4, 1, "CE003")]
-RIGHT = "SELECT has_function_privilege(%s, 'celeriac.try_rows(text, text[])', 'EXECUTE')"
-MIGRATION = "try_rows_by_one_plan"
 
 
 @pytest.fixture
@@ -61,18 +57,35 @@ def test_statement_that_cannot_be_planned(cursor: extensions.cursor) -> None:
     assert [(place, None, "42P01") for place in range(1, 5)] == found
 
 
-def test_only_who_sets_rows_aside_may_try_them(empty_database: str) -> None:
-    """The right is taken from everybody, and given to roles that may write to the quarantine."""
-    (ours,) = [one for one in migrations() if one.name == MIGRATION]
-    migrate(empty_database, [one for one in migrations() if one.number < ours.number])
-    worker, other = (f"celeriac_{uuid4().hex}" for _ in range(2))
-    query(empty_database, f"CREATE ROLE {worker}; CREATE ROLE {other}")
-    query(empty_database, f"GRANT INSERT ON celeriac.quarantine TO {worker}")
+def test_a_trigger_may_assert(cursor: extensions.cursor) -> None:
+    """What a trigger's ASSERT refuses is refused like by any other word of it."""
+    cursor.execute(
+        "CREATE FUNCTION pg_temp.look() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN ASSERT NEW.price < 5; RETURN NEW; END'"
+    )
+    cursor.execute(
+        "CREATE TRIGGER look BEFORE INSERT ON thing FOR EACH ROW EXECUTE FUNCTION pg_temp.look()"
+    )
+
+    cursor.execute(TRY, (INSERT, [GOOD, '{"id": 2, "price": 7}', BAD]))
+
+    assert [(1, 1, "CE003"), (2, None, "P0004"), (3, None, "23514")] == cursor.fetchall()
+
+
+def test_a_lock_ends_the_trial(cursor: extensions.cursor, database: str) -> None:
+    """Rows behind one that waited in vain for a lock are not waited for as well."""
+    cursor.execute("CREATE TABLE public.locked (id int PRIMARY KEY, price int)")
+    cursor.connection.commit()
+    insert = INSERT.replace("thing", "public.locked")
     try:
-        migrate(empty_database)
+        with closing(psycopg2.connect(database)) as other, other.cursor() as holder:
+            holder.execute("INSERT INTO public.locked SELECT n, 1 FROM generate_series(1, 3) AS n")
+            cursor.execute("SET LOCAL lock_timeout = '50ms'")
+            cursor.execute(TRY, (insert, [GOOD, '{"id": 2}', '{"id": 3}']))
+            answers = cursor.fetchall()
+            other.rollback()
 
-        may = [query(empty_database, RIGHT, (role,)) for role in (worker, other)]
-
-        assert [[(True,)], [(False,)]] == may
+        assert [(1, None, "55P03")] == answers
     finally:
-        query(empty_database, f"DROP OWNED BY {worker}; DROP ROLE {worker}; DROP ROLE {other}")
+        cursor.connection.rollback()
+        query(database, "DROP TABLE public.locked")

@@ -21,11 +21,13 @@ class QoS(VirtualQoS):  # type: ignore[misc]  # kombu has no types
 
     def can_consume_max_estimate(self) -> int:
         """Count the messages for which there is room; none while those held are too large."""
+        if not self.prefetch_count:
+            return MOST_MESSAGES  # Remote control, too, which has to be heard whatever is held.
         slabs = self.channel.reservation.slabs
         if slabs.held_bytes >= self.channel.prefetch_bytes:
             return 0
-        held: int = slabs.unsettled - slabs.aside
-        return max(0, self.prefetch_count - held) if self.prefetch_count else MOST_MESSAGES
+        room: int = self.prefetch_count - (slabs.unsettled - slabs.aside)
+        return max(0, room)
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Nothing to write down: the slab holds the message."""
