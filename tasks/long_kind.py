@@ -137,6 +137,8 @@ class Steps:
             if step.after is None:
                 raise RuntimeError("a step must say where it moved to: call its move()")
             take_step(self._job_id, self._run, self.place, step.after, cursor)
+        if self.place is self._began:
+            self._told_at = None  # That this run got on must be known, should its process die next.
         self.place = step.after
         self.show(step.after)
 
