@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import psycopg2
 import pytest
 
+from postgres.outbox import Entry, enqueue, remove_kept
 from tests.integration.batches import INGEST, body_of, child_on, deliver, parcel_of, settle
 from tests.integration.batches import settlement_of as settlement
 from tests.integration.shelf import GOOD, in_the_outbox, items, job_state, relay_to
@@ -108,3 +111,14 @@ def deliver_relayed(child: Child, job: Delivery) -> Fate:
     """Run a job alone, as one that came by the outbox."""
     parcel = replace(parcel_of([job]), relayed={0})
     return settlement(attempt(parcel, child), parcel, 0).fate
+
+
+def test_the_end_of_a_job_leaves_anothers_entry(database: str) -> None:
+    """What was kept lest it be lost goes by id and body; another payload of the id stays."""
+    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        enqueue([Entry("j", INGEST, "theirs"), Entry("k", INGEST, "ours")], cursor)
+
+        remove_kept([("j", "ours"), ("k", "ours")], cursor)
+
+        cursor.execute("SELECT id, body FROM celeriac.outbox")
+        assert [("j", "theirs")] == cursor.fetchall()

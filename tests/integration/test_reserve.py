@@ -149,6 +149,7 @@ def test_held_bytes_close_the_window_until_messages_are_settled(
             with pytest.raises(TimeoutError):
                 connection.drain_events(timeout=0.6)
             assert (6, 2) == places(server)
+            assert connection.channel().qos.can_consume(), "remote control would not be heard"
 
             for message in list(received):
                 message.ack()

@@ -23,7 +23,7 @@ def test_those_that_died_least_come_first(broker_url: str, server: Redis) -> Non
     """Of one slab, each suspect is tried before any is tried again, else in order of arrival."""
     app = Celery(broker=broker_url, set_as_current=False)
     with app, connected(broker_url) as connection:
-        taker = Taker(connection, app)
+        taker = Taker(connection, app, server)
         taker.reservation.plain_tasks = {TASK}
         taker.reservation.intake = taker.take
         taker.send("twice", "once", "unblamed", "innocent", "once more")
