@@ -79,8 +79,12 @@ class Taker:
         """Send a plain job when the wait for the next message has only just begun."""
         self.app.send_task(TASK, kwargs={"target": "t", "rows": []}, task_id=id_, queue=PREPARED)
         waited = self.channel._number
-        self.listen(lambda: self.channel._number != waited and self.channel._command == "BLMOVE")
+        self.listen(lambda: self.channel._number != waited and self._is_blocked())
         self.server.lmove(PREPARED, TASK)
+
+    def _is_blocked(self) -> bool:
+        blocked = self.channel._command == "BLMOVE"
+        return blocked and bool(self.server.info("clients")["blocked_clients"])
 
     def settle(self) -> None:
         """Say that all that was taken is over."""
