@@ -41,6 +41,7 @@ TIMEOUT = 0.5
 #: What a busy machine may add.
 SLACK = 1.0
 LONGEST_DELAY_SECONDS = 0.02
+ATTEMPTS = 5
 
 
 @pytest.fixture
@@ -269,16 +270,19 @@ def test_the_loop_is_never_held_up(broker_url: str, redis: Redis) -> None:
         await asyncio.gather(*waiting)
         ticking.cancel()
 
-    # What hundreds of tests left behind is not looked through in the middle of this one.
-    gc.freeze()
-    try:
-        run(work, broker_url)
-    finally:
+    # A host takes time that its guest counts as ours; a call that blocks would do so each time.
+    for _ in range(ATTEMPTS):
+        delays.clear()
+        redis.delete(QUEUE)
+        # What hundreds of tests left behind is not looked through in the middle of this one.
+        gc.freeze()
+        run(work, broker_url, timeout=20)
         gc.unfreeze()
+        if max(delays) < LONGEST_DELAY_SECONDS:
+            break
 
     assert 1_021 == redis.llen(QUEUE)
-    # A call that blocks would be in many ticks. Single ones a host takes, and its guest counts them.
-    assert sorted(delays)[len(delays) * 99 // 100] < LONGEST_DELAY_SECONDS
+    assert max(delays) < LONGEST_DELAY_SECONDS
 
 
 async def _ingest_and_close(client: AsyncClient) -> None:
