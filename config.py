@@ -76,9 +76,6 @@ class Settings(BaseModel):
     prefetch_jobs: int = Field(
         4_000, ge=1, description="most jobs that a worker has reserved at a time"
     )
-    prefetch_bytes: int = Field(
-        64 * 1024 * 1024, ge=1024, description="then a worker with large jobs reserves no more"
-    )
     batch_seconds: float = Field(120, gt=0, description="then the child is taken for lost")
     report_seconds: float = Field(200, gt=0, description="limit of one report")
     linger_seconds: float = Field(
@@ -129,6 +126,12 @@ class Settings(BaseModel):
         return self.report_seconds * 1.25
 
     @property
+    def prefetch_bytes(self) -> int:
+        """How much of large jobs a worker reserves: a batch for each child, and one to follow."""
+        # A message is text in base64; a batch counts what that stands for.
+        return self.batch_bytes * 4 // 3 * (self.concurrency + 1)
+
+    @property
     def reports_share_the_database(self) -> bool:
         """Whether a report child's two connections come from one pool."""
         return self.report_database_url in (None, self.database_url)
@@ -157,16 +160,6 @@ def _prefetch_feeds_batches(settings: Settings) -> str | None:
             f"PREFETCH_JOBS is {settings.prefetch_jobs}, but {settings.concurrency} children with "
             f"batches of {settings.batch_jobs} jobs need {needed} to stay busy: "
             f"set PREFETCH_JOBS={needed} or lower BATCH_JOBS"
-        )
-    return None
-
-
-def _window_holds_batches(settings: Settings) -> str | None:
-    needed = settings.batch_bytes * 4 // 3 * (settings.concurrency + 1)  # as base64
-    if settings.prefetch_bytes < needed:
-        return (
-            f"PREFETCH_BYTES is {settings.prefetch_bytes}, but {settings.concurrency} children and "
-            f"BATCH_BYTES={settings.batch_bytes} need {needed}: set that or lower BATCH_BYTES"
         )
     return None
 
@@ -205,7 +198,6 @@ def _limits_are_nested(settings: Settings) -> str | None:
 _CROSS_CHECKS: Mapping[Callable[[Settings], str | None], set[str]] = {
     _reports_need_two: {"pool_size", "database_url", "report_database_url"},
     _prefetch_feeds_batches: {"prefetch_jobs", "batch_jobs", "concurrency"},
-    _window_holds_batches: {"prefetch_bytes", "batch_bytes", "concurrency"},
     _broker_and_results_differ: {"broker_url", "result_url"},
     _artifacts_are_not_the_inbox: {"artifacts", "inbox"},
     _limits_are_nested: {"lock_seconds", "statement_seconds", "batch_seconds"},

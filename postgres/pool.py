@@ -83,7 +83,8 @@ class Pool:
         """Lend a live connection, outside any transaction.
 
         It is reset when it comes back, by a round trip that is spared to who
-        ``leaves_nothing`` in the session: no setting, table, lock or cursor.
+        ``leaves_nothing`` in the session: no setting, table, lock or cursor. What
+        triggers left there all the same is gone before anybody else is lent it.
         Raises :class:`PoolExhausted` after the deadline, :class:`Refused` when
         the server cannot be reached, :class:`ForeignProcess` after a fork.
         """

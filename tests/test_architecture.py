@@ -45,8 +45,7 @@ MAY_SEND_SIGNALS = {
 
 #: Who of the workers' side may import by name, in the course of a run, and why.
 MAY_IMPORT_LATE = {
-    "worker/kinds.py": "settings name kinds; a relay needs none of ours",
-    "worker/commands/on_demand.py": "a command needs Celery, another Redis, some neither",
+    "worker/named.py": "a relay needs no kind; a command needs Celery, another Redis, some neither",
     "tasks/files/reader.py": "what reads Parquet is large",
     "tasks/report_format.py": "what draws charts is larger",
     "tasks/stores.py": "what knows object stores is slow to load",

@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from worker.commands.on_demand import CommandLine, OnDemand, load
+from worker.commands.on_demand import CommandLine, OnDemand
+from worker.named import load
 
 _COMMANDS = [
     OnDemand(

@@ -1,12 +1,12 @@
 """Find the kinds of work: ours, and those that CELERIAC_KINDS names."""
 
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from celeriac import contract
 from tasks.kind import Kind
+from worker.named import load
 
 #: Ours by task name, loaded by those who run them: a relay only has to know their queues.
 _OURS: Mapping[str, str] = MappingProxyType(
@@ -24,7 +24,7 @@ class BadKind(Exception):
 
 def load_kinds(names: Iterable[str]) -> dict[str, Kind[Any]]:
     """Return all kinds by task name. Raises :class:`BadKind`."""
-    return {name: _object(place) for name, place in _OURS.items()} | _further(names)
+    return {name: load(place) for name, place in _OURS.items()} | _further(names)
 
 
 def queues_of(names: Iterable[str]) -> dict[str, str]:
@@ -45,14 +45,9 @@ def _further(names: Iterable[str]) -> dict[str, Kind[Any]]:
 
 def _import(name: str) -> Kind[Any]:
     try:
-        kind = _object(name)
+        kind = load(name)
     except (ImportError, AttributeError) as error:
         raise BadKind(f"kind {name}, named in CELERIAC_KINDS, was not found: {error}") from error
     if not isinstance(kind, Kind):
         raise BadKind(f"{name}, named in CELERIAC_KINDS, is a {type(kind).__name__}, not a Kind")
     return kind
-
-
-def _object(place: str) -> Any:
-    module, _, attribute = place.partition(":")
-    return getattr(import_module(module), attribute)

@@ -95,7 +95,8 @@ class Batching:
     seconds: Mapping[str, float]
     crash_limit: int
     busy_hold_seconds: float
-    #: The most jobs that may wait here for locked targets; more are held in PostgreSQL.
+    #: The most jobs, and bytes of them, that may wait here for locked targets; what is more is
+    #: held in PostgreSQL.
     parked_jobs: int
     parked_bytes: int
     #: How long jobs wait for company although a child is free.

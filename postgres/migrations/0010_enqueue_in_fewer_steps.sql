@@ -1,4 +1,4 @@
--- An enqueue in two thirds of the steps that PostgreSQL took for it before: what is plain is seen
+-- An enqueue in three quarters of the steps that it took PostgreSQL before: what is plain is seen
 -- by fewer operators, ids come from PostgreSQL 18 itself, and a row is written without asking
 -- whether its new id is there.
 --

@@ -128,7 +128,6 @@ def test_wrong_value_names_setting_and_remedy(
     [
         ({"pool_size": 1}, "POOL_SIZE", "set POOL_SIZE=2"),
         ({"prefetch_jobs": 2999}, "PREFETCH_JOBS", "set PREFETCH_JOBS=3000"),
-        ({"prefetch_bytes": 2**20}, "PREFETCH_BYTES", "need 67108863: set that"),
         ({"result_url": "redis://localhost/0"}, "RESULT_URL", "another database number"),
         ({"result_url": "redis://localhost:6379"}, "RESULT_URL", "another database number"),
         (

@@ -38,8 +38,9 @@ def follow(jobs: Mapping[str, str], pool: Pool) -> bool:
                     err=True,
                 )
             time.sleep(_LOOK_SECONDS)
-    for one in sorted(watched, key=lambda one: list(jobs).index(one.id)):
-        click.echo(f"{jobs[one.id]}: {_ending(one)}")
+    ended = {one.id: one for one in watched}
+    for id_, name in jobs.items():
+        click.echo(f"{name}: {_ending(ended[id_])}")
     return all(one.state is State.COMMITTED for one in watched)
 
 

@@ -1,19 +1,12 @@
 """Commands that are loaded when somebody runs them: one needs Celery, one Redis, some neither.
 
 An import inside a function would hide what depends on what; here a name says it,
-and one function follows all such names.
+and :func:`worker.named.load` follows all such names.
 """
-
-from importlib import import_module
-from typing import Any
 
 import click
 
-
-def load(place: str) -> Any:
-    """Import what ``package.module:ATTRIBUTE`` stands for."""
-    module, _, attribute = place.partition(":")
-    return getattr(import_module(module), attribute)
+from worker.named import load
 
 
 class OnDemand(click.Command):
