@@ -3,10 +3,11 @@
 Parameters travel as typed literals: COPY and DECLARE take no bound values.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from io import BufferedIOBase
 
 from psycopg2 import extensions, sql
@@ -31,19 +32,17 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of an answer."""
+    """A column of an answer, and the OID of its type."""
 
     name: str
-    is_number: bool
+    type_oid: int
+    precision: int | None = None
+    scale: int | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The first rows that a query gave, as PostgreSQL prints them, and how many it has in all."""
-
-    columns: tuple[Column, ...]
-    rows: list[tuple[str | None, ...]]
-    total_rows: int
+    @property
+    def is_number(self) -> bool:
+        """Whether it holds numbers, to be lined up at their right."""
+        return self.type_oid in _NUMBERS
 
 
 @contextmanager
@@ -70,37 +69,63 @@ def pin(cursor: Cursor, timeout_seconds: float) -> Instant:
     return Instant(name, taken_at)
 
 
-def copy_out(
-    cursor: Cursor, query: str, parameters: Mapping[str, Value], file: BufferedIOBase
-) -> int:
-    """Stream the answer of a query into a file as CSV with a header; return its rows.
+class Query:
+    """The rows of one statement in an open snapshot, read once in the way that suits its reader.
 
-    Memory stays flat. When it raises, the file holds a part of the answer.
+    Memory stays flat in each way. A file that raised while it was written holds a part.
     """
-    copy = compose("copy_answer", query=_filled(cursor, query, parameters))
-    with refusals(Phase.READ):
-        cursor.copy_expert(copy, file)
-    return cursor.rowcount
 
+    def __init__(self, cursor: Cursor, query: str, parameters: Mapping[str, Value]) -> None:
+        self._cursor = cursor
+        self._query = _filled(cursor, query, parameters)
 
-def read_rows(
-    cursor: Cursor, query: str, parameters: Mapping[str, Value], limit_rows: int
-) -> Answer:
-    """Read the first rows of a query and count the others without fetching them."""
-    declare = compose("declare_answer", query=_filled(cursor, query, parameters))
-    with refusals(Phase.READ):
-        cursor.execute(declare)
-        cursor.execute(statement("describe_answer"))
-        columns = tuple(
-            Column(column.name, column.type_code in _NUMBERS) for column in cursor.description or ()
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns, with the types that PostgreSQL gave them."""
+        with self._declared():
+            return self._described()
+
+    def copy_csv(self, file: BufferedIOBase) -> int:
+        """Write all rows as CSV with a header, NULL bare and '' quoted; return their number."""
+        with refusals(Phase.READ):
+            self._cursor.copy_expert(compose("copy_answer", query=self._query), file)
+        return self._cursor.rowcount
+
+    def batches(self, batch_rows: int) -> Iterator[Sequence[tuple[str | None, ...]]]:
+        """Yield all rows, as PostgreSQL prints them, so many at a time."""
+        with self._declared():
+            while rows := self._fetch(batch_rows):
+                yield rows
+
+    def first(self, limit_rows: int) -> tuple[Sequence[tuple[str | None, ...]], int]:
+        """Return the first rows, and how many there are in all without fetching the others."""
+        with self._declared():
+            rows = self._fetch(limit_rows)
+            with refusals(Phase.READ):
+                self._cursor.execute(statement("skip_answer"))
+            return rows, len(rows) + self._cursor.rowcount
+
+    @contextmanager
+    def _declared(self) -> Iterator[None]:
+        with refusals(Phase.READ):
+            self._cursor.execute(compose("declare_answer", query=self._query))
+            self._cursor.execute(statement("describe_answer"))
+        self.__dict__["columns"] = self._described()
+        _read_as_text(self._cursor)
+        yield
+        with refusals(Phase.READ):
+            self._cursor.execute(statement("close_answer"))
+
+    def _described(self) -> tuple[Column, ...]:
+        return tuple(
+            Column(one.name, one.type_code, one.precision, one.scale)
+            for one in self._cursor.description or ()
         )
-        _read_as_text(cursor)
-        cursor.execute(statement("fetch_answer"), {"limit": limit_rows})
-        rows = cursor.fetchall()
-        cursor.execute(statement("skip_answer"))
-        total_rows = len(rows) + cursor.rowcount
-        cursor.execute(statement("close_answer"))
-    return Answer(columns, rows, total_rows)
+
+    def _fetch(self, limit_rows: int) -> list[tuple[str | None, ...]]:
+        with refusals(Phase.READ):
+            self._cursor.execute(statement("fetch_answer"), {"limit": limit_rows})
+            return self._cursor.fetchall()
 
 
 def _filled(cursor: Cursor, query: str, parameters: Mapping[str, Value]) -> sql.SQL:

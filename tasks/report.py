@@ -16,12 +16,15 @@ from celeriac import contract
 from celeriac.contract import State
 from postgres import Cursor
 from postgres.report_run import ReportRun, find_run, record_run
-from postgres.snapshot import pin
-from tasks.artifact import drafted, exists
+from postgres.snapshot import Query, pin
 from tasks.kind import BadPayload, Job, Kind, Limits, Outcome, Preview, Tools
-from tasks.report_catalog import BadChart, DeclaredReport, Format, load_reports
-from tasks.report_format import WRITERS, Request
-from tasks.report_values import BadValue, shown
+from tasks.reports.answer import Answer, Rows
+from tasks.reports.artifact import drafted, exists
+from tasks.reports.catalog import DeclaredReport, load_reports
+from tasks.reports.formats import writer_of
+from tasks.reports.header import BadChart, Format
+from tasks.reports.request import Request
+from tasks.reports.values import BadValue, shown
 
 #: Longer than any name that a catalog may declare.
 _SUBJECT_CHARACTERS = 100
@@ -100,8 +103,12 @@ class Report(Kind[ReportPayload]):
         with drafted(tools.artifacts, question.report, job_id, question.format) as draft:
             with tools.snapshot() as reader:
                 instant = pin(reader, tools.report_seconds)
-                rows = WRITERS[request.format](request, instant, reader, draft.file)
+                query = Query(reader, request.report.query, request.values)
+                chart = request.report.header.chart
+                answer = Answer(request, instant, [Rows(request.report.name, query, chart)])
+                written = writer_of(request.format)(answer, draft.file)
             draft.seal()
+            rows = sum(one.rows for one in written)
             run = ReportRun(
                 draft.url, rows, draft.size_bytes, draft.sha256, instant.snapshot, instant.taken_at
             )

@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 
 from celeriac.contract import CATALOG_KEY
-from tasks.report_catalog import load_reports
+from tasks.reports.catalog import load_reports
 from tasks.targets import load_targets
 from worker import events
 

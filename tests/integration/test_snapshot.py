@@ -10,7 +10,7 @@ import pytest
 
 from postgres.parameters import Value, ValueType
 from postgres.pool import Pool, PoolLimits
-from postgres.snapshot import copy_out, pin, read_rows, snapshot
+from postgres.snapshot import Query, pin, snapshot
 from postgres.transaction import transaction
 
 
@@ -32,12 +32,12 @@ def test_queries_of_a_snapshot_see_one_instant(pool: Pool, database: str) -> Non
         pin(cursor, 30)
         with closing(psycopg2.connect(database)) as other, other, other.cursor() as writer:
             writer.execute("DELETE FROM public.items WHERE n > 10")
-        rows = copy_out(cursor, query, {}, seen)
-        answer = read_rows(cursor, query, {}, 10)
+        rows = Query(cursor, query, {}).copy_csv(seen)
+        answer = Query(cursor, query, {}).first(10)[0]
     with snapshot(pool) as cursor:
-        after = read_rows(cursor, query, {}, 10)
+        after = Query(cursor, query, {}).first(10)[0]
 
-    assert (1, [("30",)], [("10",)]) == (rows, answer.rows, after.rows)
+    assert (1, [("30",)], [("10",)]) == (rows, answer, after)
 
 
 def test_snapshot_leaves_the_connection_writable(pool: Pool) -> None:
@@ -69,9 +69,9 @@ def test_values_have_their_types(pool: Pool) -> None:
     query = "SELECT " + ", ".join(f"pg_typeof(:{name})::text" for name in given)
 
     with snapshot(pool) as cursor:
-        typed = read_rows(cursor, query, values, 1).rows
-        typed_null = read_rows(cursor, query, nothing, 1).rows
-        negative = read_rows(cursor, "SELECT 1-:int", values, 1).rows
+        typed = Query(cursor, query, values).first(1)[0]
+        typed_null = Query(cursor, query, nothing).first(1)[0]
+        negative = Query(cursor, "SELECT 1-:int", values).first(1)[0]
 
     expected = (
         "text",
@@ -94,10 +94,10 @@ def test_unusual_values_are_printed_as_postgres_does(pool: Pool) -> None:
     )
 
     with snapshot(pool) as cursor:
-        answer = read_rows(cursor, query, {}, 1)
+        answer = Query(cursor, query, {}).first(1)[0]
 
     expected = ("0044-03-15 BC", "infinity", "NaN", "{1,2}", "\\x00ff", '{"a": 1}', "P1D")
-    assert [expected] == answer.rows
+    assert [expected] == answer
 
 
 class FullDisk(io.RawIOBase):
@@ -117,8 +117,8 @@ def test_full_disk_breaks_the_run_alone(pool: Pool) -> None:
     query = "SELECT repeat('x', 1000) FROM generate_series(1, 100000)"
 
     with pytest.raises(OSError, match="No space left"), snapshot(pool) as cursor:
-        copy_out(cursor, query, {}, io.BufferedWriter(FullDisk()))
+        Query(cursor, query, {}).copy_csv(io.BufferedWriter(FullDisk()))
 
     with snapshot(pool) as cursor:
-        answer = read_rows(cursor, "SELECT count(*) FROM public.items", {}, 1)
-    assert [("30",)] == answer.rows
+        answer = Query(cursor, "SELECT count(*) FROM public.items", {}).first(1)[0]
+    assert [("30",)] == answer

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from postgres.parameters import Value, ValueType
-from tasks.report_catalog import Chart, Format, load_reports
-from tasks.report_values import BadValue
+from tasks.reports.catalog import load_reports
+from tasks.reports.header import Chart, Format
+from tasks.reports.values import BadValue
 from tasks.targets import BadCatalog
 from tests.workers import ROOT
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from postgres.parameters import Value, ValueType
-from tasks.report_values import BadValue, value_of
+from tasks.reports.values import BadValue, value_of
 
 SOME_ID = "0198f3a2-7c1e-7000-8000-00000000000a"
 

@@ -1,11 +1,13 @@
 """Write a report as one HTML page that needs nothing else: no script, no font, no network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from io import BufferedIOBase
 from string import Template
 
-from postgres.snapshot import Answer, Column, Instant
-from tasks.report_catalog import Header
+from postgres.snapshot import Column
+from tasks.reports.answer import Answer, Rows, TextRow, Written
+from tasks.reports.chart import draw
 
 #: A page with more rows than this is slow to open; CSV holds them all.
 MAX_TABLE_ROWS = 5000
@@ -52,23 +54,34 @@ $body
 """)
 
 
-def page(
-    header: Header,
-    params: Mapping[str, str | None],
-    instant: Instant,
+def write(answer: Answer, file: BufferedIOBase) -> list[Written]:
+    """Write the page of an answer: its chart, and the first rows of its table."""
+    (section,) = (one for one in answer.sections if isinstance(one, Rows))
+    rows, total_rows = section.source.first(MAX_TABLE_ROWS)
+    columns = section.source.columns
+    svg = draw(section.chart, columns, rows, total_rows) if section.chart and rows else None
+    file.write(_page(answer, columns, rows, total_rows, svg).encode())
+    return [Written(section.name, total_rows, columns)]
+
+
+def _page(
     answer: Answer,
+    columns: Sequence[Column],
+    rows: Sequence[TextRow],
+    total_rows: int,
     svg: str | None,
 ) -> str:
-    """Return the page of an answer; only ``svg`` is taken as markup, all else is escaped."""
+    """Return the page; only ``svg`` is taken as markup, all else is escaped."""
+    header = answer.request.report.header
     return _PAGE.substitute(
         title=escape(header.title),
         description=escape(header.description),
-        parameters=_parameters(params),
-        taken_at=escape(instant.taken_at.isoformat(timespec="seconds")),
+        parameters=_parameters(answer.request.question.params),
+        taken_at=escape(answer.instant.taken_at.isoformat(timespec="seconds")),
         figure=f"<figure>{svg}</figure>" if svg else "",
-        extent=_extent(answer),
-        head="".join(_cell("th", column, column.name) for column in answer.columns),
-        body="\n".join(_row(answer.columns, row) for row in answer.rows),
+        extent=_extent(len(rows), total_rows),
+        head="".join(_cell("th", column, column.name) for column in columns),
+        body="\n".join(_row(columns, row) for row in rows),
     )
 
 
@@ -81,14 +94,13 @@ def _parameters(params: Mapping[str, str | None]) -> str:
     return f"<table><caption>Parameters</caption><tbody>{items}</tbody></table>"
 
 
-def _extent(answer: Answer) -> str:
-    shown, total = len(answer.rows), answer.total_rows
+def _extent(shown: int, total: int) -> str:
     if shown < total:
         return f"The table shows only the first {shown:,} of {total:,} rows."
     return f"{total:,} row{'' if total == 1 else 's'}."
 
 
-def _row(columns: tuple[Column, ...], row: tuple[str | None, ...]) -> str:
+def _row(columns: Sequence[Column], row: TextRow) -> str:
     cells = (_cell("td", column, text) for column, text in zip(columns, row, strict=True))
     return f"<tr>{''.join(cells)}</tr>"
 

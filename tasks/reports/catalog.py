@@ -8,56 +8,18 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from postgres.parameters import Value, ValueType, names, single
-from tasks.report_values import BadValue, shown, value_of
+from postgres.parameters import Value, names, single
+from tasks.reports.header import Header, Parameter
+from tasks.reports.values import BadValue, shown, value_of
 from tasks.targets import BadCatalog
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _HEADER = re.compile(r"\ufeff?\s*/\*\s*celeriac\b(?P<toml>.*?)\*/(?P<query>.*)", re.DOTALL)
-
-
-class Format(StrEnum):
-    """The formats in which a report can be written."""
-
-    HTML = "html"
-    CSV = "csv"
-
-
-class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A parameter that a report takes."""
-
-    type: ValueType
-    default: Any = None
-    required: bool = False
-
-
-class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The chart that a report draws of its answer: two of its columns."""
-
-    kind: Literal["bar"]
-    x: str
-    y: str
-    title: str = ""
-
-
-class BadChart(ValueError):
-    """A chart that the answer of its report cannot fill."""
-
-
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the leading comment of a report declares."""
-
-    title: str
-    description: str = ""
-    format: Format = Format.HTML
-    params: dict[str, Parameter] = {}
-    chart: Chart | None = None
 
 
 @dataclass(frozen=True, slots=True)

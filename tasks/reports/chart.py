@@ -1,13 +1,15 @@
 """Draw a report's chart as SVG that takes the colours of the page around it."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import vl_convert
 
-from postgres.snapshot import Answer
-from tasks.report_catalog import BadChart, Chart
+from postgres.snapshot import Column
+from tasks.reports.answer import TextRow
+from tasks.reports.header import BadChart, Chart
 
 #: More bars than this cannot be told apart; the chart says that it stops.
 MAX_BARS = 100
@@ -18,12 +20,12 @@ _WIDTH_PIXELS = 640
 _HEIGHT_PIXELS = 320
 
 
-def draw(chart: Chart, answer: Answer) -> str:
-    """Return the chart of an answer as an ``<svg>`` element, made without any network."""
-    labels, heights = _column(chart.x, answer), _column(chart.y, answer)
-    bars = [{"x": row[labels] or "", "y": _number(row[heights])} for row in answer.rows[:MAX_BARS]]
+def draw(chart: Chart, columns: Sequence[Column], rows: Sequence[TextRow], total_rows: int) -> str:
+    """Return the chart of rows as an ``<svg>`` element, made without any network."""
+    labels, heights = _column(chart.x, columns), _column(chart.y, columns)
+    bars = [{"x": row[labels] or "", "y": _number(row[heights])} for row in rows[:MAX_BARS]]
     picture = (
-        alt.Chart(alt.InlineData(values=bars), title=_title(chart, answer))
+        alt.Chart(alt.InlineData(values=bars), title=_title(chart, total_rows))
         .mark_bar(color=_BAR)
         .encode(
             x=alt.X("x:N", sort=None, title=chart.x, scale=_every_label(bars)),
@@ -39,8 +41,8 @@ def draw(chart: Chart, answer: Answer) -> str:
     return svg
 
 
-def _column(name: str, answer: Answer) -> int:
-    found = [column.name for column in answer.columns]
+def _column(name: str, columns: Sequence[Column]) -> int:
+    found = [column.name for column in columns]
     if name not in found:
         raise BadChart(f"chart needs column {name!r}, the query gives {', '.join(found)}")
     return found.index(name)
@@ -60,10 +62,6 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _title(chart: Chart, answer: Answer) -> str:
+def _title(chart: Chart, total_rows: int) -> str:
     title = chart.title or f"{chart.y} by {chart.x}"
-    return (
-        f"{title} (first {MAX_BARS} of {answer.total_rows})"
-        if answer.total_rows > MAX_BARS
-        else title
-    )
+    return f"{title} (first {MAX_BARS} of {total_rows})" if total_rows > MAX_BARS else title

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.draft import Draft, Neighbour, Upload
+from tasks.reports.draft import Draft, Neighbour, Upload
 from tasks.stores import file_system_of, is_of_this_machine
 
 _STEM_CHARACTERS = 32
