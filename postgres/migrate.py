@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg2
 
-from postgres import Connection
+from postgres import Connection, Cursor
 from postgres.errors import MigrationFailed, Phase, refusals
 from postgres.statements import statement
 from postgres.transaction import transaction_on
@@ -52,6 +52,17 @@ def migrate(url: str, wanted: Sequence[Migration] | None = None) -> list[Migrati
     with _connect(url) as connection, _lock(connection):
         missing = _missing(connection, migrations() if wanted is None else wanted)
         return [migration for migration in missing if _apply(connection, migration)]
+
+
+def applied_migrations(cursor: Cursor) -> set[int]:
+    """Return the numbers of the migrations that a database has; none if it knows nothing of us."""
+    with refusals(Phase.READ):
+        cursor.execute(statement("find_migration_table"))
+        (is_there,) = cursor.fetchone() or (False,)
+        if not is_there:
+            return set()
+        cursor.execute(statement("read_migrations"))
+        return {number for (number,) in cursor.fetchall()}
 
 
 def apply_file(url: str, path: Path) -> None:

@@ -18,6 +18,14 @@ def settings_of_this_process() -> Settings:
         raise SystemExit(f"these settings do not work:\n{error}") from error
 
 
+def settings_or_mistakes() -> Settings | list[str]:
+    """Return the settings, or every mistake in them; for who has more to say than the mistakes."""
+    try:
+        return read()
+    except BadConfig as error:
+        return str(error).splitlines()
+
+
 def environment_to_inherit() -> dict[str, str]:
     """Return what processes that this one starts are to find in their environment."""
     return environment()

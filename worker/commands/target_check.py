@@ -33,7 +33,7 @@ def check_targets(names: tuple[str, ...]) -> None:
     pool = ledger_pool()
     try:
         with transaction(pool) as cursor:
-            found = {name: list(_problems(targets[name], cursor)) for name in names or targets}
+            found = {name: list(problems_of(targets[name], cursor)) for name in names or targets}
     finally:
         pool.close()
     for name, sentences in found.items():
@@ -44,7 +44,8 @@ def check_targets(names: tuple[str, ...]) -> None:
         sys.exit(1)
 
 
-def _problems(target: Target, cursor: Cursor) -> Iterator[str]:
+def problems_of(target: Target, cursor: Cursor) -> Iterator[str]:
+    """Yield what of a target does not fit the database, a sentence each with its remedy."""
     facts = examine(target.schema, target.table, cursor)
     yield from problems(target, facts)
     if facts is not None and facts.sees_schema:

@@ -32,10 +32,17 @@ class Broker:
     def memory(self) -> Memory:
         """What Redis remembers of relays. Raises one of ``BROKER_ERRORS`` if it is away."""
         if self._memory is None:
-            # kombu's own client would put the prefix before some commands' keys, and not others'.
-            pool = self._opened().client.connection_pool
-            self._memory = Memory(Redis(connection_pool=pool), self._prefix)
+            self._memory = Memory(self.redis(), self._prefix)
         return self._memory
+
+    def redis(self) -> Redis:
+        """Return a client of the broker's database, whose keys are taken as they are."""
+        # kombu's own client would put the prefix before some commands' keys, and not others'.
+        return Redis(connection_pool=self._opened().client.connection_pool)
+
+    def ping(self) -> None:
+        """Ask for a sign of life; raises one of ``BROKER_ERRORS`` if none comes."""
+        self._opened().client.ping()
 
     def list_of(self, queue: str, priority: int) -> str:
         """Name the list of a queue and priority, without the deployment's prefix."""

@@ -1,10 +1,34 @@
-"""Count what workers have reserved, from outside any of them."""
+"""Look at what waits in the queues and at what workers have reserved, from outside any of them."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
 
-from worker.transport.keys import Keys
+from celeriac.contract import PRIORITY_SEPARATOR, PRIORITY_STEPS
+from worker.transport.keys import Keys, lease_seconds_of
+
+#: How kombu names the set in which it notes which queues an exchange has.
+_BINDINGS = "_kombu.binding."
+_BINDING_SEPARATOR = "\x06\x16"
+#: Exchanges by which workers are spoken to, not jobs sent.
+_NOT_FOR_JOBS = ("celery.pidbox", "celeryev", "reply.celery.pidbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One worker as its lease shows it; ``silent_seconds`` since it last renewed it."""
+
+    name: str
+    silent_seconds: float
+    lease_seconds: float
+    reserved: int
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether others may have its jobs by now."""
+        return self.silent_seconds > self.lease_seconds
 
 
 def count_reserved(client: Redis, prefix: str = "") -> int:
@@ -12,11 +36,51 @@ def count_reserved(client: Redis, prefix: str = "") -> int:
 
     A message that was settled counts until its slab is rewritten or done.
     """
-    nobody = Keys(prefix, "")
-    owners: Any = client.zrange(nobody.owners, 0, -1)
-    total = 0
-    for owner in owners:
-        keys = Keys(prefix, owner.decode())
-        numbers: Any = client.hkeys(keys.slabs)
-        total += sum(int(client.llen(keys.slab(int(number)))) for number in numbers)
-    return total
+    return sum(owner.reserved for owner in owners(client, prefix))
+
+
+def owners(client: Redis, prefix: str = "", lease_seconds: float = 15.0) -> list[Owner]:
+    """Return the workers that hold a lease, or held one and were not seen to end.
+
+    ``lease_seconds`` is for those of an earlier version, whose names do not tell.
+    """
+    found: Any = client.zrange(Keys(prefix, "").owners, 0, -1, withscores=True)
+    seconds, micros = client.time()
+    now_ms = seconds * 1000 + micros / 1000
+    return [
+        Owner(
+            name := raw.decode(),
+            max(0.0, now_ms - renewed_ms) / 1000,
+            lease_seconds_of(name) or lease_seconds,
+            _reserved(client, Keys(prefix, name)),
+        )
+        for raw, renewed_ms in found
+    ]
+
+
+def queue_lengths(client: Redis, known: Iterable[str], prefix: str = "") -> dict[str, int]:
+    """Return how many jobs wait, by queue: in the known ones, and in all that anybody declared."""
+    names = sorted(set(known) | _declared(client, prefix))
+    pipe = client.pipeline(transaction=False)
+    for name in names:
+        for step in PRIORITY_STEPS:
+            pipe.llen(prefix + (f"{name}{PRIORITY_SEPARATOR}{step}" if step else name))
+    counts = pipe.execute()
+    steps = len(PRIORITY_STEPS)
+    return {name: sum(counts[at * steps : (at + 1) * steps]) for at, name in enumerate(names)}
+
+
+def _declared(client: Redis, prefix: str) -> set[str]:
+    """Name the queues that producers and consumers declared, those of jobs."""
+    found: set[str] = set()
+    for key in client.scan_iter(match=f"{prefix}{_BINDINGS}*", count=1000):
+        exchange = key.decode().removeprefix(prefix + _BINDINGS)
+        if exchange not in _NOT_FOR_JOBS and client.type(key) == b"set":
+            members: Any = client.smembers(key)
+            found |= {one.decode().rpartition(_BINDING_SEPARATOR)[2] for one in members}
+    return found - {""}
+
+
+def _reserved(client: Redis, keys: Keys) -> int:
+    numbers: Any = client.hkeys(keys.slabs)
+    return sum(int(client.llen(keys.slab(int(number)))) for number in numbers)

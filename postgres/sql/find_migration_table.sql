@@ -1,0 +1,1 @@
+SELECT to_regclass('celeriac.migration') IS NOT NULL

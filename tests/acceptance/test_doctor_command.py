@@ -1,0 +1,47 @@
+"""``python -m worker doctor`` against a deployment that lives."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.console import Console, console_on
+from tests.acceptance.site import Site
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+@pytest.fixture(scope="module")
+def console(site: Site) -> Iterator[Console]:
+    """Where the operator types."""
+    with console_on(site.env) as console:
+        yield console
+
+
+def test_what_runs_is_found_and_what_is_missing_is_told(site: Site, console: Console) -> None:
+    """The running worker consumes its queue; the one that is missing is named; status 2."""
+    site.redis.lpush("celery", "{}")
+
+    said = console.run("doctor", "--json")
+
+    answer = json.loads(said.stdout)
+    found = {one["about"]: one for one in answer["findings"]}
+    assert (2, "problem") == (said.returncode, answer["status"])
+    assert "ok" == found["queue celeriac.ingest"]["level"]
+    assert "warning" == found["queue celeriac.report"]["level"]
+    assert "problem" == found["queue celery"]["level"]
+    assert "1 child of 1 worker may open 2 connections" in found["connections"]["sentence"]
+    assert "1 worker alive, none expired" == found["leases"]["sentence"]
+    assert "ok" == found["schema"]["level"]
+
+
+def test_a_reader_gets_plain_lines(console: Console) -> None:
+    """Each trouble is a line with its remedy below it; the last line sums up."""
+    said = console.run("doctor")
+
+    lines = said.stdout.splitlines()
+    at = lines.index(
+        "problem  PostgreSQL: fsync is off: a crash of the machine can destroy committed jobs"
+    )
+    assert lines[at + 1].strip().startswith("→ in psql: ALTER SYSTEM SET fsync = on")
+    assert lines[-1].endswith("things looked at")

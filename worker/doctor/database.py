@@ -1,0 +1,157 @@
+"""What may be wrong with PostgreSQL, the schema in it, and the outbox."""
+
+from collections.abc import Iterator
+
+from config import Settings, Url
+from postgres import Cursor
+from postgres.errors import PostgresError
+from postgres.holds import held_targets
+from postgres.migrate import applied_migrations, migrations
+from postgres.pool import Pool, PoolLimits
+from postgres.server import DueJobs, ServerFacts, look_at_outbox, look_at_server
+from postgres.transaction import transaction
+from tasks.targets import BadCatalog, load_targets
+from worker.commands.layout import counted, moment
+from worker.commands.target_check import problems_of
+from worker.doctor.finding import Finding, ok, problem, warning
+
+_ABOUT = "PostgreSQL"
+_OLDEST = 140_000
+#: A relay looks twenty times a second; what waits for longer waits for a relay.
+_PATIENCE_SECONDS = 30.0
+
+
+def look_at_database(settings: Settings) -> Iterator[Finding]:
+    """Tell about the database that is written to, its schema, the targets and the outbox."""
+    pool = _pool(settings.database_url)
+    try:
+        with transaction(pool) as cursor:
+            yield from _server(look_at_server(cursor))
+            yield (schema := _schema(applied_migrations(cursor)))
+        if schema.remedy is None:
+            with transaction(pool) as cursor:
+                yield from _targets(settings, cursor)
+                yield from _held(cursor)
+                yield _outbox(look_at_outbox(cursor))
+    except PostgresError as error:
+        yield _away(_ABOUT, settings.database_url, "DATABASE_URL", error)
+    finally:
+        pool.close()
+
+
+def look_at_report_database(settings: Settings) -> Iterator[Finding]:
+    """Tell whether reports reach their database, if it is another one."""
+    url = settings.report_database_url
+    if url is None or settings.reports_share_the_database:
+        return
+    about = "report database"
+    pool = _pool(url)
+    try:
+        with transaction(pool) as cursor:
+            facts = look_at_server(cursor)
+        what = "a replica" if facts.is_replica else "no replica"
+        yield ok(about, f"PostgreSQL {facts.version}, {what}, at {url}")
+    except PostgresError as error:
+        yield _away(about, url, "REPORT_DATABASE_URL", error)
+    finally:
+        pool.close()
+
+
+def facts_of(settings: Settings) -> ServerFacts | None:
+    """Return what the server says of itself; None if it cannot be asked."""
+    pool = _pool(settings.database_url)
+    try:
+        with transaction(pool) as cursor:
+            return look_at_server(cursor)
+    except PostgresError:
+        return None
+    finally:
+        pool.close()
+
+
+def _pool(url: Url) -> Pool:
+    return Pool(url.get_secret_value(), PoolLimits(size=1))
+
+
+def _server(facts: ServerFacts) -> Iterator[Finding]:
+    if facts.version_number < _OLDEST:
+        sentence = f"PostgreSQL {facts.version} is too old: 14 or newer is needed"
+        yield problem(_ABOUT, sentence, "upgrade it, or point CELERIAC_DATABASE_URL at another")
+    else:
+        yield ok(_ABOUT, facts.version)
+    if facts.is_replica or facts.is_read_only:
+        sentence = "it is a replica" if facts.is_replica else "its transactions are read-only"
+        yield problem(
+            _ABOUT,
+            f"{sentence}: no job can be committed there",
+            "point CELERIAC_DATABASE_URL at the primary; reports may read from a replica "
+            "by CELERIAC_REPORT_DATABASE_URL",
+        )
+    if not facts.fsync:
+        yield problem(
+            _ABOUT,
+            "fsync is off: a crash of the machine can destroy committed jobs",
+            "in psql: ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();",
+        )
+    if not facts.synchronous_commit:
+        yield warning(
+            _ABOUT,
+            "synchronous_commit is off: a crash can take back what was told as committed",
+            "in psql: ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();",
+        )
+
+
+def _schema(applied: set[int]) -> Finding:
+    shipped = {one.number for one in migrations()}
+    missing = sorted(shipped - applied)
+    if missing:
+        sentence = f"{counted(len(missing), 'migration')} missing, the first is {missing[0]:04}"
+        return problem("schema", sentence, "python -m worker migrate")
+    newest = max(shipped)
+    if later := sorted(applied - shipped):
+        sentence = f"the database is at {later[-1]:04}, this version knows {newest:04}"
+        return ok("schema", f"{sentence}: a later version migrated it")
+    return ok("schema", f"at {newest:04}, as this version needs it")
+
+
+def _targets(settings: Settings, cursor: Cursor) -> Iterator[Finding]:
+    try:
+        targets = load_targets(settings.catalog)
+    except BadCatalog as error:
+        remedy = f"correct {settings.catalog / 'targets.toml'}: python -m worker targets check"
+        yield problem("catalog", str(error), remedy)
+        return
+    bad = 0
+    for name, target in targets.items():
+        for sentence in problems_of(target, cursor):
+            bad += 1
+            yield problem(f"target {name}", sentence, f"python -m worker targets check {name}")
+    if not bad:
+        yield ok("catalog", f"{counted(len(targets), 'target')} fit the database")
+
+
+def _held(cursor: Cursor) -> Iterator[Finding]:
+    for one in held_targets(cursor):
+        yield warning(
+            f"target {one.target}",
+            f"is held since {moment(one.since)}, {counted(one.jobs, 'job')} waiting: {one.reason}",
+            f"python -m worker targets resume {one.target}",
+        )
+
+
+def _outbox(due: DueJobs) -> Finding:
+    if due.oldest_seconds > _PATIENCE_SECONDS:
+        sentence = (
+            f"{counted(due.jobs, 'job')} due and in no queue, "
+            f"the first for {due.oldest_seconds:,.0f} s"
+        )
+        return problem("outbox", sentence, "start a relay: python -m worker relay")
+    return ok("outbox", f"{counted(due.jobs, 'job')} due, none late")
+
+
+def _away(about: str, url: Url, setting: str, error: PostgresError) -> Finding:
+    return problem(
+        about,
+        f"cannot be asked at {url}: {error}",
+        f"start it, or correct CELERIAC_{setting}",
+    )
