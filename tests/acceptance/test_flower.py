@@ -9,15 +9,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
 
 from tests.acceptance.site import Site
+from tests.browser import INSTALLING, Browser
+from tests.browser import running_browser as running_browser
 from tests.waiting import wait_for
 from tests.workers import ROOT, Worker
 
-START_SECONDS = 40
+#: Flower's page of tasks fills itself by a script.
+pytestmark = INSTALLING
+
+START_SECONDS = 120
+VIEWER = "viewer:not a secret"
 RESULT = '{"rows": 100, "inserted": 100, "quarantined": 0}'
 
 
@@ -27,10 +34,16 @@ class Flower:
 
     url: str
 
+    @property
+    def url_of_viewer(self) -> str:
+        """URL with the name and password that it asks for."""
+        return self.url.replace("//", f"//{quote(VIEWER, safe=':')}@")
+
     def get(self, path: str) -> Any:
         """Ask the API; None if it does not answer, or not in JSON."""
+        viewer = tuple(VIEWER.split(":"))
         try:
-            return requests.get(f"{self.url}/api/{path}", timeout=5).json()
+            return requests.get(f"{self.url}/api/{path}", auth=viewer, timeout=30).json()
         except (requests.ConnectionError, requests.JSONDecodeError):
             return None
 
@@ -38,7 +51,7 @@ class Flower:
         """Wait until it shows the task so; return all it shows."""
         wait_for(
             lambda: ((self.get(f"task/info/{id_}") or {}).get("state")) == state,
-            15,
+            60,
             f"Flower to show {id_} as {state}",
         )
         return dict(self.get(f"task/info/{id_}"))
@@ -114,21 +127,81 @@ def test_every_job_is_listed_once(site: Site, flower: Flower) -> None:
 
 
 def test_metrics_are_served(site: Site, flower: Flower) -> None:
-    """Flower's own /metrics count our jobs."""
+    """Flower's own /metrics count our jobs, and tell our figures beside them."""
     site.send("counted", "beta", [{"n": 1}])
     flower.wait_for_task("counted", "SUCCESS")
 
-    text = requests.get(f"{flower.url}/metrics", timeout=5).text
+    def told() -> str:
+        return requests.get(f"{flower.url}/metrics", timeout=30).text
 
+    wait_for(lambda: 'celeriac_up{server="postgresql"} 1.0' in told(), 60, "a look at PostgreSQL")
+    text = told()
     assert 'task="celeriac.ingest",type="task-succeeded"' in text
+    assert 'celeriac_queue_jobs{queue="celeriac.ingest"} 0.0' in text
 
 
-def start_flower(site: Site, port: int, log: Path) -> "subprocess.Popen[bytes]":
+def test_strangers_are_kept_out(site: Site, flower: Flower, tmp_path: Path) -> None:
+    """Pages and API ask for a password; without one, Flower listens on this machine only."""
+    answers = [requests.get(f"{flower.url}{path}", timeout=30) for path in ("/", "/api/workers")]
+    log = tmp_path / "open.log"
+    open_to_all = start_flower(site, free_port(), log, address="0.0.0.0", viewer="")
+    try:
+        status = open_to_all.wait(START_SECONDS)
+    finally:
+        open_to_all.kill()
+
+    assert [401, 401] == [answer.status_code for answer in answers]
+    assert 0 != status
+    assert "set FLOWER_BASIC_AUTH=name:password" in log.read_text()
+
+
+def test_what_people_see(site: Site, worker: Worker, flower: Flower, browser: Browser) -> None:
+    """The worker, a batched job with arguments, result, runtime; a buried one with its reason."""
+    site.send("seen-good", "alpha", [{"n": n} for n in range(100)])
+    site.send("seen-bad", "nowhere", [{"n": 1}])
+    flower.wait_for_task("seen-good", "SUCCESS")
+    flower.wait_for_task("seen-bad", "FAILURE")
+
+    workers = shown(browser, f"{flower.url_of_viewer}/", worker.name)
+    tasks = shown(browser, f"{flower.url}/tasks", "seen-good")
+    good = shown(browser, f"{flower.url}/task/seen-good", "alpha")
+    bad = shown(browser, f"{flower.url}/task/seen-bad", "nowhere")
+
+    assert "Online" in workers
+    assert squeezed("100 rows, 100 inserted") in tasks
+    assert squeezed("target 'nowhere' is not in the catalog") in bad
+    assert squeezed("target 'nowhere' is not in the catalog") in tasks
+    for words in ("SUCCESS", "alpha · 100 rows", "100 rows, 100 inserted", "Runtime"):
+        assert squeezed(words) in good
+    own = flower.url.partition("//")[2]
+    assert {own} == {url.partition("//")[2].partition("/")[0] for url in browser.requests()}
+
+
+def shown(browser: Browser, url: str, words: str) -> str:
+    """Open a page and return its text, once it has these words."""
+    browser.open(url)
+    wait_for(lambda: squeezed(words) in squeezed(text_of(browser)), 60, f"{words!r} on {url}")
+    return squeezed(text_of(browser))
+
+
+def squeezed(text: str) -> str:
+    """Return a text without its white space: where a cell breaks its line is no matter."""
+    return "".join(text.split())
+
+
+def text_of(browser: Browser) -> str:
+    """Return what can be read on the page."""
+    return str(browser.run("return document.body.innerText"))
+
+
+def start_flower(
+    site: Site, port: int, log: Path, *, address: str = "127.0.0.1", viewer: str = VIEWER
+) -> "subprocess.Popen[bytes]":
     """Start Flower by the documented command."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
-    own = {"PYTHONPATH": path, "FLOWER_UNAUTHENTICATED_API": "true"}
+    own = {"PYTHONPATH": path, "FLOWER_BASIC_AUTH": viewer}
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "flower"]
-    options = ["--conf=monitoring/flowerconfig.py", "--address=127.0.0.1", f"--port={port}"]
+    options = ["--conf=monitoring/flowerconfig.py", f"--address={address}", f"--port={port}"]
     with log.open("wb") as output:
         return subprocess.Popen(
             [*command, *options],

@@ -63,11 +63,24 @@ def queue_lengths(client: Redis, known: Iterable[str], prefix: str = "") -> dict
     names = sorted(set(known) | _declared(client, prefix))
     pipe = client.pipeline(transaction=False)
     for name in names:
-        for step in PRIORITY_STEPS:
-            pipe.llen(prefix + (f"{name}{PRIORITY_SEPARATOR}{step}" if step else name))
+        for one in _lists(name):
+            pipe.llen(prefix + one)
     counts = pipe.execute()
     steps = len(PRIORITY_STEPS)
     return {name: sum(counts[at * steps : (at + 1) * steps]) for at, name in enumerate(names)}
+
+
+def oldest_messages(client: Redis, queue: str, prefix: str = "") -> list[bytes]:
+    """Return the message that came first of each priority in which any waits."""
+    pipe = client.pipeline(transaction=False)
+    for name in _lists(queue):
+        pipe.lindex(prefix + name, -1)
+    return [raw for raw in pipe.execute() if raw is not None]
+
+
+def _lists(queue: str) -> list[str]:
+    """Name the lists of a queue, one a priority, as kombu does."""
+    return [f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for step in PRIORITY_STEPS]
 
 
 def _declared(client: Redis, prefix: str) -> set[str]:

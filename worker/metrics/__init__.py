@@ -1,0 +1,1 @@
+"""Figures that Flower's own ``/metrics`` lacks: jobs that wait, are reserved, were set aside."""
