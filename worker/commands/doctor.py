@@ -22,10 +22,10 @@ from worker.relay.broker import BROKER_ERRORS
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Write the findings as JSON.")
 def doctor(*, as_json: bool) -> None:
-    """Look at versions, settings, servers, schema, catalog, queues, leases and connections.
+    """Say what is wrong with this deployment, and what mends it; changes nothing.
 
-    Changes nothing. Says for each trouble the command or the step that mends it. The exit status
-    is 0 if all is well, 1 for warnings, 2 for problems.
+    Looks at versions, settings, servers, schema, catalog, queues, leases and connections. The exit
+    status is 0 if all is well, 1 for warnings, 2 for problems.
     """
     findings = []
     for one in _visit():
