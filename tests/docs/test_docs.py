@@ -8,14 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from tests.docs.conftest import Site
-from tests.docs.markdown import Block, blocks, guides
+from tests.docs.markdown import Block, blocks
+from tests.docs.page_catalog import ALL_BLOCKS, lay_out_catalog, texts
 from tests.workers import ROOT
 
 EXAMPLE_SECONDS = 60
 PRODUCER = ROOT / "examples" / "stock_producer" / "produce.py"
 URLS = ("CELERIAC_BROKER_URL", "CELERIAC_RESULT_URL")
 TABLES = ("flights", "stations", "readings", "samples")
-ALL_BLOCKS = [block for page in guides() for block in blocks(page)]
 EXAMPLES = [block for block in ALL_BLOCKS if block.info == "python"]
 
 
@@ -23,10 +23,7 @@ EXAMPLES = [block for block in ALL_BLOCKS if block.info == "python"]
 def running_site(open_site: Callable[..., Site], tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A worker on the targets, tables and reports that the pages themselves declare."""
     catalog = tmp_path_factory.mktemp("catalog")
-    (catalog / "targets.toml").write_text(_texts("toml"))
-    (catalog / "reports").mkdir()
-    (catalog / "reports" / "readings_by_station.sql").write_text(_texts("sql report"))
-    tables = (ROOT / "catalog" / "tables.sql").read_text() + _texts("sql")
+    tables = lay_out_catalog(catalog)
     return open_site(catalog, tables, "celeriac.ingest,celeriac.report", {})
 
 
@@ -94,7 +91,7 @@ def test_stock_producer_gets_its_three_answers(site: Site) -> None:
 
 def test_statements_for_operators_run(site: Site) -> None:
     """The SQL that docs/operations.md offers runs on the schema of this version."""
-    site.query(_texts("sql operations"))
+    site.query(texts("sql operations"))
 
 
 def _run(example: Block, site: Site) -> str:
@@ -109,7 +106,3 @@ def _run(example: Block, site: Site) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def _texts(info: str) -> str:
-    return "\n".join(block.text for block in ALL_BLOCKS if block.info == info)

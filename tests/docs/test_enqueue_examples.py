@@ -23,7 +23,7 @@ from tests.workers import ROOT
 
 EXAMPLES = ROOT / "examples"
 EXAMPLE_SECONDS = 60
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60.0
 URLS = ("CELERIAC_BROKER_URL", "CELERIAC_RESULT_URL")
 PAGE = ROOT / "docs" / "other-languages.md"
 HEADER = "| in the text | put there |"

@@ -11,7 +11,7 @@ from celeriac import Client
 from tests.docs.conftest import Site
 from tests.workers import ROOT
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60.0
 MOVES = 200
 CUSTOM_KIND = ROOT / "examples" / "custom_kind"
 
