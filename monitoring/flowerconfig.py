@@ -51,8 +51,13 @@ def _in_words(result: Any) -> Any:
 
 def _refuse_strangers() -> None:
     """End the process, before it listens, if anybody could come in."""
-    # An empty variable gives a list with an empty name, which lets nobody in and says nothing.
-    asks_who = any(options.basic_auth or []) or options.auth
+    pairs = [entry.partition(":") for entry in options.basic_auth or []]
+    if not all(name and password for name, _, password in pairs):
+        raise SystemExit(
+            "FLOWER_BASIC_AUTH must be name:password, several separated by commas; an entry lacks "
+            "its name or its password, which would let in whoever sends none"
+        )
+    asks_who = pairs or options.auth
     if not asks_who and not options.unix_socket and options.address not in _LOOPBACK:
         raise SystemExit(
             "flower would show every job to whoever reaches this machine, and let them revoke "

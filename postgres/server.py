@@ -21,16 +21,21 @@ class ServerFacts:
     is_read_only: bool
     #: How many clients it takes, those reserved for superusers left out.
     connections: int
-    #: How many of them others than we have just now.
+    #: How many of them others than this deployment's workers have just now.
     others: int
 
 
 @dataclass(frozen=True, slots=True)
-class DueJobs:
-    """The jobs of the outbox that should be in their queues, and how long the first one waits."""
+class OutboxFacts:
+    """The jobs of the outbox, and the relays that push them."""
 
-    jobs: int
+    #: Due, and claimed by no relay.
+    due: int
+    #: How long the first of them waits; 0 or less without any.
     oldest_seconds: float
+    #: All of them: those of a time to come, and those that are on their way, too.
+    jobs: int
+    relays: int
 
 
 def look_at_server(cursor: Cursor) -> ServerFacts:
@@ -38,9 +43,9 @@ def look_at_server(cursor: Cursor) -> ServerFacts:
     return ServerFacts(*_row(cursor, "look_at_server"))
 
 
-def look_at_outbox(cursor: Cursor) -> DueJobs:
-    """Return what is due and was claimed by no relay."""
-    return DueJobs(*_row(cursor, "look_at_outbox"))
+def look_at_outbox(cursor: Cursor) -> OutboxFacts:
+    """Return what the outbox holds, and how many relays gave a sign of life lately."""
+    return OutboxFacts(*_row(cursor, "look_at_outbox"))
 
 
 def _row(cursor: Cursor, name: str) -> tuple[Any, ...]:

@@ -6,9 +6,9 @@ from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.statements import statement
 
-#: Longer reasons are cut; more groups than this are no overview.
+#: Longer reasons are cut; more groups of a kind than this are no overview.
 _MOST_CHARACTERS = 100
-_MOST_GROUPS = 200
+_MOST_GROUPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class SetAside:
 
 
 def count_set_aside(cursor: Cursor) -> list[SetAside]:
-    """Return the largest groups first; a row's reason is its SQLSTATE, a job's its words."""
+    """Return the groups; a row's reason is its SQLSTATE, a job's its words without the values."""
     limits = {"most_characters": _MOST_CHARACTERS, "most_groups": _MOST_GROUPS}
     with refusals(Phase.READ):
         cursor.execute(statement("count_set_aside"), limits)

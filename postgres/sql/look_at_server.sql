@@ -9,9 +9,13 @@ SELECT
     current_setting('max_connections')::int
         - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true)::int, 0) AS connections,
-    -- Of whom nothing is ours: all clients of the server but our own processes.
     (
         SELECT count(*)::int FROM pg_stat_activity
-        WHERE backend_type = 'client backend' AND application_name NOT LIKE 'celeriac%%'
-            AND pid <> pg_backend_pid()
+        WHERE pid <> pg_backend_pid()
+            -- Of other roles' sessions a plain role sees neither kind nor name, but the database.
+            AND (backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL))
+            -- This deployment's workers, whose pools are counted in full: `celeriac name@host`.
+            AND NOT (
+                datname = current_database() AND coalesce(application_name, '') LIKE 'celeriac %%@%%'
+            )
     ) AS others

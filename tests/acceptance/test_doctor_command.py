@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.acceptance.console import Console, console_on
 from tests.acceptance.site import Site
+from tests.files import write
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -45,3 +47,31 @@ def test_a_reader_gets_plain_lines(console: Console) -> None:
     )
     assert lines[at + 1].strip().startswith("→ in psql: ALTER SYSTEM SET fsync = on")
     assert lines[-1].endswith("things looked at")
+
+
+def test_reports_are_compared_with_their_database(site: Site, tmp_path: Path) -> None:
+    """A query on a table that is not there, a broken declaration, a database that is away."""
+    folder = tmp_path / "catalog"
+    (folder / "reports").mkdir(parents=True)
+    write(folder / "targets.toml", "")
+    elsewhere = site.database.replace("postgres@", "postgres:x@")
+    own = {"CELERIAC_CATALOG": str(folder), "CELERIAC_REPORT_DATABASE_URL": elsewhere}
+    with console_on(site.env | own) as console:
+        write(folder / "reports" / "gone.sql", report("title", "SELECT * FROM nowhere"))
+        gone = console.run("doctor").stdout
+        write(folder / "reports" / "gone.sql", report("titel", "SELECT 1"))
+        broken = console.run("doctor").stdout
+    own["CELERIAC_REPORT_DATABASE_URL"] = "postgresql://postgres@127.0.0.1:1/nowhere"
+    with console_on(site.env | own) as console:
+        away = console.run("doctor").stdout
+
+    assert "no replica" in gone
+    assert 'relation "nowhere" does not exist' in gone
+    assert "→ mend that, then: python -m worker reports check gone" in gone
+    assert "titel" in broken
+    assert "problem  report database: cannot be asked at" in away
+
+
+def report(word: str, query: str) -> str:
+    """Write a report whose title is declared by this word."""
+    return f'/* celeriac\n{word} = "Gone"\n*/\n{query}'

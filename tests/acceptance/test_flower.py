@@ -144,15 +144,19 @@ def test_strangers_are_kept_out(site: Site, flower: Flower, tmp_path: Path) -> N
     """Pages and API ask for a password; without one, Flower listens on this machine only."""
     answers = [requests.get(f"{flower.url}{path}", timeout=30) for path in ("/", "/api/workers")]
     log = tmp_path / "open.log"
-    open_to_all = start_flower(site, free_port(), log, address="0.0.0.0", viewer="")
-    try:
-        status = open_to_all.wait(START_SECONDS)
-    finally:
-        open_to_all.kill()
+    said = []
+    for address, viewer in (("0.0.0.0", None), ("127.0.0.1", "admin:"), ("127.0.0.1", "")):
+        open_to_all = start_flower(site, free_port(), log, address=address, viewer=viewer)
+        try:
+            said.append((open_to_all.wait(START_SECONDS), log.read_text()))
+        finally:
+            open_to_all.kill()
 
     assert [401, 401] == [answer.status_code for answer in answers]
-    assert 0 != status
-    assert "set FLOWER_BASIC_AUTH=name:password" in log.read_text()
+    assert all(status != 0 for status, _ in said)
+    assert "set FLOWER_BASIC_AUTH=name:password" in said[0][1]
+    for _, text in said[1:]:
+        assert "an entry lacks its name or its password" in " ".join(text.split())
 
 
 def test_what_people_see(site: Site, worker: Worker, flower: Flower, browser: Browser) -> None:
@@ -195,11 +199,11 @@ def text_of(browser: Browser) -> str:
 
 
 def start_flower(
-    site: Site, port: int, log: Path, *, address: str = "127.0.0.1", viewer: str = VIEWER
+    site: Site, port: int, log: Path, *, address: str = "127.0.0.1", viewer: str | None = VIEWER
 ) -> "subprocess.Popen[bytes]":
     """Start Flower by the documented command."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
-    own = {"PYTHONPATH": path, "FLOWER_BASIC_AUTH": viewer}
+    own = {"PYTHONPATH": path} | ({} if viewer is None else {"FLOWER_BASIC_AUTH": viewer})
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "flower"]
     options = ["--conf=monitoring/flowerconfig.py", f"--address={address}", f"--port={port}"]
     with log.open("wb") as output:

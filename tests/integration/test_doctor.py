@@ -4,19 +4,23 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import psycopg2
 import pytest
 from redis import Redis
 
 from config import Settings, parse
+from postgres.server import ServerFacts
 from tests.acceptance.old_redis import OldRedis
 from tests.files import write
 from tests.workers import ROOT
-from worker.doctor.broker import look_at_broker, look_at_results
-from worker.doctor.database import facts_of, look_at_database, look_at_report_database
+from worker.doctor.broker import look_at_broker, of_redis
+from worker.doctor.database import facts_of, look_at_database, of_server
 from worker.doctor.finding import Finding, Level, worst
 from worker.doctor.folders import look_at_folders
 from worker.doctor.workers import Crew, look_at_pools, look_at_queues
@@ -128,7 +132,8 @@ def test_a_table_that_its_target_does_not_fit(configure: Configure, tmp_path: Pa
     write(folder / "targets.toml", "[broken]\ntable = 5\n")
     broken = [one for one in look_at_database(settings) if one.about == "catalog"]
 
-    assert ("target gone", "python -m worker targets check gone") == (gone.about, gone.remedy)
+    assert "target gone" == gone.about
+    assert "python -m worker targets check gone" in (gone.remedy or "")
     assert [Level.PROBLEM] == [one.level for one in broken]
 
 
@@ -142,33 +147,86 @@ def test_a_held_target_and_a_late_outbox(configure: Configure, database: str) ->
     )
 
     held = told(look_at_database(configure()), "no such column")
+    nobody = told(look_at_database(configure()), "1 job wait for one")
+    execute(
+        database,
+        "INSERT INTO celeriac.relay_epoch (epoch, relay) VALUES (gen_random_uuid(), 'alive')",
+    )
     late = told(look_at_database(configure()), "in no queue")
+    execute(database, "DELETE FROM celeriac.outbox")
+    well = told(look_at_database(configure()), "none late, 1 relay")
+    execute(database, "UPDATE celeriac.relay_epoch SET seen_at = now() - interval '1 minute'")
+    missing = told(look_at_database(configure()), "no relay runs")
 
     assert (Level.WARNING, "python -m worker targets resume flights") == (held.level, held.remedy)
-    assert (Level.PROBLEM, True) == (late.level, "python -m worker relay" in (late.remedy or ""))
-
-
-def test_the_report_database_has_findings_of_its_own(configure: Configure, database: str) -> None:
-    """It is looked at where it is another one, and named if it is away."""
-    there = database.replace("postgres@", "postgres:x@")
-
-    assert [] == list(look_at_report_database(configure()))
-    assert told(look_at_report_database(configure(report_database_url=there)), "no replica")
-    away = told(look_at_report_database(configure(report_database_url=NOWHERE)), "cannot be asked")
-    assert Level.PROBLEM is away.level
+    assert "start one: python -m worker relay" == nobody.remedy == missing.remedy
+    assert [Level.PROBLEM, Level.PROBLEM, Level.OK, Level.WARNING] == [
+        one.level for one in (nobody, late, well, missing)
+    ]
 
 
 def test_more_connections_than_the_server_has(configure: Configure) -> None:
-    """All children's pools together are compared with what PostgreSQL takes."""
-    settings = configure(pool_size="64")
+    """The pools of our workers' children are compared with what PostgreSQL has left."""
+    settings, ours = configure(pool_size="64"), {"celeriac.ingest": "celeriac.ingest"}
     facts = facts_of(settings)
-    crew = Crew({"one@host": frozenset({"celeriac.ingest"})}, {"one@host": 2, "other@host": 900})
+    queues = {"one@host": frozenset({"celeriac.ingest"}), "other@host": frozenset({"celery"})}
+    crew = Crew(queues, {"one@host": 2, "other@host": 900})
 
-    (found,) = look_at_pools(settings, crew, facts)
+    (found,) = look_at_pools(settings, ours, crew, facts)
+    (well,) = look_at_pools(configure(), ours, crew, facts)
 
-    assert facts is not None
-    assert (Level.PROBLEM, True) == (found.level, "open 128 connections" in found.sentence)
-    assert [Level.OK] == [one.level for one in look_at_pools(configure(), crew, facts)]
+    assert (Level.PROBLEM, Level.OK) == (found.level, well.level)
+    assert "2 children of 1 worker may open 128 connections" in found.sentence
+
+
+def test_sessions_of_others_are_counted_by_any_role(configure: Configure, database: str) -> None:
+    """A role that may not see other roles' sessions in full counts them all the same."""
+    role = f"plain_{uuid4().hex[:8]}"
+    execute(database, f"CREATE ROLE {role} LOGIN")
+    plain = configure(database_url=database.replace("//postgres@", f"//{role}@"))
+    before = facts_of(plain)
+    with ExitStack() as sessions:
+        for _ in range(10):
+            sessions.enter_context(closing(psycopg2.connect(database)))
+        during = facts_of(plain)
+    execute(database, f"DROP ROLE {role}")
+
+    assert before is not None
+    assert during is not None
+    # Other sessions of the server come and go.
+    assert during.others - before.others >= 8
+
+
+def test_a_role_that_may_not_look(configure: Configure, database: str) -> None:
+    """A refusal is not told as a server that is away, and keeps no other look from looking."""
+    role = f"blind_{uuid4().hex[:8]}"
+    execute(database, f"CREATE ROLE {role} LOGIN")
+    settings = configure(database_url=database.replace("//postgres@", f"//{role}@"))
+
+    found = list(look_at_database(settings))
+
+    execute(database, f"DROP ROLE {role}")
+    words = [one for one in found if "may not look" in one.sentence]
+    assert words
+    assert all("GRANT" in (one.remedy or "") for one in words)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words", "level"),
+    [
+        ({"version_number": 130_012, "version": "13.12"}, "too old: 14", Level.PROBLEM),
+        ({"is_replica": True}, "it is a replica", Level.PROBLEM),
+        ({}, "", Level.OK),
+    ],
+)
+def test_servers_that_are_not_at_hand(changed: dict[str, Any], words: str, level: Level) -> None:
+    """An old PostgreSQL and a replica, as they would describe themselves."""
+    well = ServerFacts(180_001, "18.1", True, True, False, False, 97, 3)
+
+    found = list(of_server(replace(well, **changed)))
+
+    assert level is worst(found)
+    assert any(words in one.sentence for one in found)
 
 
 # Redis
@@ -205,9 +263,8 @@ def test_a_broker_that_is_old_away_or_a_replica(
         redis.replicaof("NO", "ONE")
     nowhere = f"redis+socket://{tmp_path}/nobody.sock?virtual_host=0"
     away = told(look_at_broker(configure(broker_url=nowhere)), "cannot be asked")
-    results = told(look_at_results(configure(result_url=nowhere)), "cannot be asked")
 
-    assert {Level.PROBLEM} == {one.level for one in (aged, follows, away, results)}
+    assert {Level.PROBLEM} == {one.level for one in (aged, follows, away)}
 
 
 def test_jobs_of_a_worker_that_fell_silent(configure: Configure, redis: Redis) -> None:
@@ -219,7 +276,24 @@ def test_jobs_of_a_worker_that_fell_silent(configure: Configure, redis: Redis) -
 
     found = told(look_at_broker(configure()), "host:4711:9f86d081:15s")
 
-    assert (Level.PROBLEM, True) == (found.level, "has 2 jobs" in found.sentence)
+    redis.zadd(silent.owners, {silent.owner: (redis.time()[0] - 20) * 1000})
+    just_now = told(look_at_broker(configure()), "host:4711:9f86d081:15s")
+    assert (Level.PROBLEM, Level.WARNING) == (found.level, just_now.level)
+    assert "has 2 jobs" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("said", "words", "level"),
+    [
+        ({"aof_last_write_status": "err"}, "could not write its append-only file", Level.PROBLEM),
+        ({"rdb_last_bgsave_status": "err"}, "its last snapshot (RDB) failed", Level.WARNING),
+    ],
+)
+def test_a_disk_that_refused_redis(said: dict[str, Any], words: str, level: Level) -> None:
+    """What Redis says of its files after a full disk, as its INFO words it."""
+    info = {"redis_version": "7.2.4", "role": "master", "aof_enabled": 1} | said
+
+    assert level is told(of_redis(info, "here"), words).level
 
 
 def test_jobs_where_nobody_looks(configure: Configure, redis: Redis) -> None:
@@ -259,6 +333,8 @@ def test_folders_that_jobs_cannot_use(configure: Configure, tmp_path: Path) -> N
     assert [("artifacts", Level.PROBLEM), ("inbox", Level.PROBLEM)] == [
         (one.about, one.level) for one in found
     ]
+    assert f"{tmp_path}/file is a file" in found[0].sentence
+    assert f"mkdir -p {tmp_path}/nothing" in (found[1].remedy or "")
     assert Level.OK is worst(look_at_folders(configure()))
 
 

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from redis import Redis
 
 from postgres.pool import Pool, PoolLimits
+from postgres.set_aside import count_set_aside
 from tests.workers import ROOT
 from worker.embedded import EmbeddedValkey
 from worker.metrics.figures import Ages
@@ -83,6 +84,63 @@ def test_figures_are_those_of_the_servers(redis: Redis, broker_url: str, databas
         'celeriac_buried_jobs{reason="quarantined below",subject="open"}': 1,
         'celeriac_held_jobs{reason="no table",subject="shut"}': 1,
     } == seen
+
+
+def test_what_nobody_can_read_ends_nothing(redis: Redis, broker_url: str, database: str) -> None:
+    """Names that are no text, and fields that are no numbers, are counted as they are."""
+    redis.sadd("_kombu.binding.odd", b"\xff\x06\x16\x06\x16\xff")
+    silent = Keys("", "host:4711:9f86d081:15s")
+    redis.zadd(silent.owners, {silent.owner: 1_000, b"\xfe": 1_000})
+    redis.hset(silent.slabs, "no number", QUEUE)
+    broker, pool = Broker(broker_url), Pool(database, PoolLimits(size=1))
+
+    seen = scraped(Watcher(broker, pool, frozenset({QUEUE})))
+
+    broker.close()
+    pool.close()
+    assert 1 == seen['celeriac_up{server="redis"}']
+
+
+def test_old_figures_are_none(broker_url: str, database: str) -> None:
+    """What was seen too long ago is not told as if it were so."""
+    now = [0.0]
+    broker, pool = Broker(broker_url), Pool(database, PoolLimits(size=1))
+    watcher = Watcher(broker, pool, frozenset({QUEUE}), clock=lambda: now[0])
+    watcher.look()
+    fresh = {family.name for family in watcher.collect()}
+    now[0] = 31.0
+    old = {family.name for family in watcher.collect()}
+    now[0] = 1_000.0
+    broker.close()
+    pool.close()
+
+    assert {"celeriac_queue_jobs", "celeriac_outbox_due_jobs", "celeriac_held_jobs"} <= fresh
+    assert {"celeriac_up", "celeriac_held_jobs", "celeriac_buried_jobs"} <= old
+    assert not {"celeriac_queue_jobs", "celeriac_outbox_due_jobs"} & old
+    assert {"celeriac_up"} == {family.name for family in watcher.collect()}
+
+
+def test_small_groups_are_told_together(database: str) -> None:
+    """However many reasons there are, no kind pushes out another, and the sum is whole."""
+    make = """
+        INSERT INTO celeriac.job (id, task, subject, state, batch, digest, worker, error)
+        SELECT 'a' || n, 'celeriac.ingest', 'table_' || n, 'dead', 1, ''::bytea, 'w', 'no table'
+        FROM generate_series(1, 150) AS n
+        UNION ALL
+        SELECT 'b' || n, 'celeriac.ingest', 'one', 'dead', 1, ''::bytea, 'w',
+            'no object ' || md5(n::text) || ' at ' || gen_random_uuid()
+        FROM generate_series(1, 50) AS n
+        UNION ALL
+        SELECT 'held', 'celeriac.ingest', 'shut', 'held', 1, ''::bytea, 'w', 'no table'
+    """
+    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        cursor.execute(make)
+        found = count_set_aside(cursor)
+
+    dead = [one for one in found if one.what == "dead"]
+    assert (200, 101) == (sum(one.count for one in dead), len(dead))
+    assert [50] == [one.count for one in dead if one.subject == "one"]
+    assert 1 == len([one for one in found if one.what == "held"])
 
 
 def test_servers_that_are_away_are_told_so() -> None:

@@ -2,21 +2,12 @@
 
 import json
 import sys
-from collections.abc import Iterator
 
 import click
 
 from worker.commands.layout import counted, printable
-from worker.doctor.broker import look_at_broker, look_at_results
-from worker.doctor.database import facts_of, look_at_database, look_at_report_database
-from worker.doctor.finding import Finding, Level, ok, problem, worst
-from worker.doctor.folders import look_at_folders
-from worker.doctor.versions import look_at_versions
-from worker.doctor.workers import Crew, ask_workers, look_at_pools, look_at_queues
-from worker.kinds import BadKind, queues_of
-from worker.named import load
-from worker.outside import settings_or_mistakes
-from worker.relay.broker import BROKER_ERRORS
+from worker.doctor.finding import Finding, Level, worst
+from worker.doctor.visit import visit
 
 
 @click.command()
@@ -28,7 +19,7 @@ def doctor(*, as_json: bool) -> None:
     status is 0 if all is well, 1 for warnings, 2 for problems.
     """
     findings = []
-    for one in _visit():
+    for one in visit():
         findings.append(one)
         if not as_json:
             _show(one)
@@ -37,36 +28,6 @@ def doctor(*, as_json: bool) -> None:
     else:
         click.echo(_summary(findings))
     sys.exit(worst(findings))
-
-
-def _visit() -> Iterator[Finding]:
-    yield from look_at_versions()
-    settings = settings_or_mistakes()
-    if isinstance(settings, list):
-        yield from (problem("settings", mistake, "python -m config") for mistake in settings)
-        return
-    try:
-        queues = queues_of(settings.kinds)
-    except BadKind as error:
-        yield problem("settings", str(error), "correct CELERIAC_KINDS")
-        return
-    yield ok("settings", "no mistake in them")
-    yield from look_at_database(settings)
-    yield from look_at_report_database(settings)
-    yield from look_at_broker(settings)
-    yield from look_at_results(settings)
-    crew = _crew()
-    yield from look_at_queues(settings, queues, crew)
-    yield from look_at_pools(settings, crew, facts_of(settings))
-    yield from look_at_folders(settings)
-
-
-def _crew() -> Crew:
-    try:
-        # Celery and all kinds are loaded only here: with wrong settings that would not work.
-        return ask_workers(load("worker.app:app"))
-    except BROKER_ERRORS:
-        return Crew({}, {})
 
 
 def _show(one: Finding) -> None:

@@ -1,9 +1,9 @@
 """What may be wrong with Redis: what it keeps, what it throws away, and whose jobs lie in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redis import Redis
+from celery import Celery
 
 from config import Settings
 from worker.commands.layout import counted
@@ -24,7 +24,7 @@ def look_at_broker(settings: Settings) -> Iterator[Finding]:
     broker = Broker(settings.broker_url.get_secret_value(), settings.key_prefix)
     try:
         redis = broker.redis()
-        yield from _server(redis.info(), str(settings.broker_url))
+        yield from of_redis(redis.info(), str(settings.broker_url))
         yield from _leases(owners(redis, settings.key_prefix, settings.lease_seconds))
     except BROKER_ERRORS as error:
         yield problem(
@@ -36,11 +36,10 @@ def look_at_broker(settings: Settings) -> Iterator[Finding]:
         broker.close()
 
 
-def look_at_results(settings: Settings) -> Iterator[Finding]:
-    """Tell whether the results' database answers."""
-    redis = Redis.from_url(_plain(settings), socket_connect_timeout=3, socket_timeout=5)
+def look_at_results(app: Celery, settings: Settings) -> Iterator[Finding]:
+    """Tell whether the results' database answers, asked as workers ask it."""
     try:
-        redis.ping()
+        app.backend.client.ping()
         yield ok("results", "answers")
     except BROKER_ERRORS as error:
         yield problem(
@@ -48,17 +47,10 @@ def look_at_results(settings: Settings) -> Iterator[Finding]:
             f"cannot be asked at {settings.result_url}: {error}",
             "start it, or correct CELERIAC_RESULT_URL",
         )
-    finally:
-        redis.close()
 
 
-def _plain(settings: Settings) -> str:
-    """Return the URL as redis-py wants it; Celery's form of a socket's differs."""
-    url = settings.result_url.get_secret_value()
-    return url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
-
-
-def _server(info: dict[str, Any], where: str) -> Iterator[Finding]:
+def of_redis(info: Mapping[str, Any], where: str) -> Iterator[Finding]:
+    """Tell what a server says of itself by INFO."""
     try:
         refuse_old(info, where)
         name = "Valkey" if "valkey_version" in info else "Redis"
@@ -71,7 +63,7 @@ def _server(info: dict[str, Any], where: str) -> Iterator[Finding]:
     yield from _memory(info)
 
 
-def _persistence(info: dict[str, Any]) -> Iterator[Finding]:
+def _persistence(info: Mapping[str, Any]) -> Iterator[Finding]:
     if not info.get("aof_enabled"):
         yield problem(
             _ABOUT,
@@ -92,7 +84,7 @@ def _persistence(info: dict[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _memory(info: dict[str, Any]) -> Iterator[Finding]:
+def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
     policy, most = info.get("maxmemory_policy", "noeviction"), int(info.get("maxmemory", 0))
     if policy != "noeviction":
         words = (

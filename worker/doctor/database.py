@@ -1,14 +1,15 @@
 """What may be wrong with PostgreSQL, the schema in it, and the outbox."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from config import Settings, Url
 from postgres import Cursor
-from postgres.errors import PostgresError
+from postgres.errors import PostgresError, Refused
 from postgres.holds import held_targets
 from postgres.migrate import applied_migrations, migrations
 from postgres.pool import Pool, PoolLimits
-from postgres.server import DueJobs, ServerFacts, look_at_outbox, look_at_server
+from postgres.server import ServerFacts, look_at_outbox, look_at_server
 from postgres.transaction import transaction
 from tasks.targets import BadCatalog, load_targets
 from worker.commands.layout import counted, moment
@@ -17,7 +18,11 @@ from worker.doctor.finding import Finding, ok, problem, warning
 
 _ABOUT = "PostgreSQL"
 _OLDEST = 140_000
-#: A relay looks twenty times a second; what waits for longer waits for a relay.
+#: Classes of SQLSTATE by which a server says that nobody can ask it now: connection, start and
+#: stop, name and password, no room for one more.
+_UNREACHABLE = ("08", "57", "28", "3D", "53")
+_FORBIDDEN = "42501"
+#: A relay looks twenty times a second; what waits for longer does not get through.
 _PATIENCE_SECONDS = 30.0
 
 
@@ -26,33 +31,19 @@ def look_at_database(settings: Settings) -> Iterator[Finding]:
     pool = _pool(settings.database_url)
     try:
         with transaction(pool) as cursor:
-            yield from _server(look_at_server(cursor))
+            yield from of_server(look_at_server(cursor))
             yield (schema := _schema(applied_migrations(cursor)))
-        if schema.remedy is None:
-            with transaction(pool) as cursor:
-                yield from _targets(settings, cursor)
-                yield from _held(cursor)
-                yield _outbox(look_at_outbox(cursor))
+        if schema.remedy is not None:
+            return
+        for look in (partial(_targets, settings), _held, _outbox):
+            # What one look may not see must not keep the next from looking.
+            try:
+                with transaction(pool) as cursor:
+                    yield from look(cursor)
+            except PostgresError as error:
+                yield refused(_ABOUT, str(settings.database_url), "DATABASE_URL", error)
     except PostgresError as error:
-        yield _away(_ABOUT, settings.database_url, "DATABASE_URL", error)
-    finally:
-        pool.close()
-
-
-def look_at_report_database(settings: Settings) -> Iterator[Finding]:
-    """Tell whether reports reach their database, if it is another one."""
-    url = settings.report_database_url
-    if url is None or settings.reports_share_the_database:
-        return
-    about = "report database"
-    pool = _pool(url)
-    try:
-        with transaction(pool) as cursor:
-            facts = look_at_server(cursor)
-        what = "a replica" if facts.is_replica else "no replica"
-        yield ok(about, f"PostgreSQL {facts.version}, {what}, at {url}")
-    except PostgresError as error:
-        yield _away(about, url, "REPORT_DATABASE_URL", error)
+        yield refused(_ABOUT, str(settings.database_url), "DATABASE_URL", error)
     finally:
         pool.close()
 
@@ -73,7 +64,8 @@ def _pool(url: Url) -> Pool:
     return Pool(url.get_secret_value(), PoolLimits(size=1))
 
 
-def _server(facts: ServerFacts) -> Iterator[Finding]:
+def of_server(facts: ServerFacts) -> Iterator[Finding]:
+    """Tell what a server says of itself."""
     if facts.version_number < _OLDEST:
         sentence = f"PostgreSQL {facts.version} is too old: 14 or newer is needed"
         yield problem(_ABOUT, sentence, "upgrade it, or point CELERIAC_DATABASE_URL at another")
@@ -125,7 +117,8 @@ def _targets(settings: Settings, cursor: Cursor) -> Iterator[Finding]:
     for name, target in targets.items():
         for sentence in problems_of(target, cursor):
             bad += 1
-            yield problem(f"target {name}", sentence, f"python -m worker targets check {name}")
+            remedy = f"mend that, then: python -m worker targets check {name}"
+            yield problem(f"target {name}", sentence, remedy)
     if not bad:
         yield ok("catalog", f"{counted(len(targets), 'target')} fit the database")
 
@@ -139,19 +132,33 @@ def _held(cursor: Cursor) -> Iterator[Finding]:
         )
 
 
-def _outbox(due: DueJobs) -> Finding:
-    if due.oldest_seconds > _PATIENCE_SECONDS:
+def _outbox(cursor: Cursor) -> Iterator[Finding]:
+    facts = look_at_outbox(cursor)
+    relays = counted(facts.relays, "relay")
+    if not facts.relays and facts.jobs:
+        sentence = f"no relay runs, and {counted(facts.jobs, 'job')} wait for one"
+        yield problem("outbox", sentence, "start one: python -m worker relay")
+    elif not facts.relays:
+        sentence = "no relay runs: what comes by the outbox would wait"
+        yield warning("outbox", sentence, "start one: python -m worker relay")
+    elif facts.due and facts.oldest_seconds > _PATIENCE_SECONDS:
         sentence = (
-            f"{counted(due.jobs, 'job')} due and in no queue, "
-            f"the first for {due.oldest_seconds:,.0f} s"
+            f"{counted(facts.due, 'job')} due and in no queue, the first for "
+            f"{facts.oldest_seconds:,.0f} s, with {relays}"
         )
-        return problem("outbox", sentence, "start a relay: python -m worker relay")
-    return ok("outbox", f"{counted(due.jobs, 'job')} due, none late")
+        yield problem("outbox", sentence, "see Redis below, and the relay's log")
+    else:
+        yield ok("outbox", f"{counted(facts.jobs, 'job')} in it, none late, {relays}")
 
 
-def _away(about: str, url: Url, setting: str, error: PostgresError) -> Finding:
-    return problem(
-        about,
-        f"cannot be asked at {url}: {error}",
-        f"start it, or correct CELERIAC_{setting}",
-    )
+def refused(about: str, url: str, setting: str, error: PostgresError) -> Finding:
+    """Say what a server refused: to be reached at all, or something it was asked."""
+    sqlstate = error.sqlstate if isinstance(error, Refused) else None
+    if sqlstate is None or sqlstate[:2] in _UNREACHABLE:
+        return problem(
+            about, f"cannot be asked at {url}: {error}", f"start it, or correct CELERIAC_{setting}"
+        )
+    if sqlstate == _FORBIDDEN:
+        remedy = "docs/operations.md lists what the role of that setting needs: GRANT it"
+        return problem(about, f"the role at {url} may not look: {error}", remedy)
+    return problem(about, f"refused to tell, at {url}: {error}", "its log says more")

@@ -1,6 +1,7 @@
 """Whether the folders are there that jobs read from and write to."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,20 +14,36 @@ def look_at_folders(settings: Settings) -> Iterator[Finding]:
     """Tell whether reports can be written and files be read; object stores are not asked."""
     if (artifacts := _local(settings.artifacts)) is not None:
         yield _artifacts(artifacts)
-    inbox = settings.inbox
-    if inbox is not None and not (inbox.is_dir() and os.access(inbox, os.R_OK | os.X_OK)):
-        sentence = f"{inbox} is no folder that this user may read"
-        yield problem("inbox", sentence, f"mkdir -p {inbox}, or correct CELERIAC_INBOX")
-    elif inbox is not None:
-        yield ok("inbox", str(inbox))
+    if settings.inbox is not None:
+        yield _inbox(settings.inbox)
 
 
 def _artifacts(folder: Path) -> Finding:
-    nearest = next(one for one in (folder, *folder.parents) if one.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+    quoted = shlex.quote(str(folder))
+    mended = f"mkdir -p {quoted} && chown {os.getuid()} {quoted}, or correct CELERIAC_ARTIFACTS"
+    try:
+        nearest = next(one for one in (folder, *folder.parents) if one.exists())
+    except OSError as error:
+        return problem("artifacts", f"reports go to {folder}: {error.strerror}", mended)
+    if not nearest.is_dir():
+        sentence = f"reports go to {folder}, but {nearest} is a file"
+        return problem("artifacts", sentence, "correct CELERIAC_ARTIFACTS, or move the file away")
+    if not os.access(nearest, os.W_OK | os.X_OK):
         sentence = f"reports go to {folder}, but this user may not write to {nearest}"
-        return problem("artifacts", sentence, f"chown {os.getuid()} {nearest}")
+        return problem("artifacts", sentence, mended)
     return ok("artifacts", str(folder))
+
+
+def _inbox(folder: Path) -> Finding:
+    quoted = shlex.quote(str(folder))
+    try:
+        is_there = folder.is_dir()
+    except OSError:
+        is_there = False
+    if not is_there or not os.access(folder, os.R_OK | os.X_OK):
+        sentence = f"{folder} is no folder that this user may read"
+        return problem("inbox", sentence, f"mkdir -p {quoted}, or correct CELERIAC_INBOX")
+    return ok("inbox", str(folder))
 
 
 def _local(url: str) -> Path | None:

@@ -41,7 +41,7 @@ def _python() -> Finding:
     found = platform.python_version()
     if not _PYTHON[0] <= sys.version_info[:2] <= _PYTHON[1]:
         sentence = f"Python {found} is not among those that are tested, {oldest} to {newest}"
-        return problem("Python", sentence, f"make clean install PYTHON=python{newest}")
+        return problem("Python", sentence, f"rm -rf .venv && make install PYTHON=python{newest}")
     return ok("Python", found)
 
 

@@ -37,7 +37,7 @@ def ask_workers(app: Celery) -> Crew:
     queues = inspect.active_queues() or {}
     stats = inspect.stats() or {}
     return Crew(
-        {name: frozenset(one["name"] for one in found) for name, found in queues.items()},
+        {name: _names(found) for name, found in queues.items()},
         {name: _children(found) for name, found in stats.items()},
     )
 
@@ -61,14 +61,18 @@ def look_at_queues(settings: Settings, ours: Mapping[str, str], crew: Crew) -> I
             yield warning(f"queue {name}", "no worker consumes it", _remedy(name, names))
 
 
-def look_at_pools(settings: Settings, crew: Crew, facts: ServerFacts | None) -> Iterator[Finding]:
-    """Tell whether PostgreSQL takes all connections that the workers may open."""
-    children = sum(crew.children.get(name, 0) for name in crew.queues)
+def look_at_pools(
+    settings: Settings, ours: Mapping[str, str], crew: Crew, facts: ServerFacts | None
+) -> Iterator[Finding]:
+    """Tell whether PostgreSQL takes all connections that our workers may open."""
+    names = frozenset(ours.values())
+    workers = [name for name, consumed in crew.queues.items() if names & consumed]
+    children = sum(crew.children.get(name, 0) for name in workers)
     if facts is None or not children:
         return
     needed, free = children * settings.pool_size, facts.connections - facts.others
     sentence = (
-        f"{counted(children, 'child', 'children')} of {counted(len(crew.queues), 'worker')} may "
+        f"{counted(children, 'child', 'children')} of {counted(len(workers), 'worker')} may "
         f"open {needed} connections ({settings.pool_size} each), {free} of the server's "
         f"{facts.connections} are not in use by others"
     )
@@ -83,8 +87,17 @@ def look_at_pools(settings: Settings, crew: Crew, facts: ServerFacts | None) -> 
         yield ok("connections", sentence)
 
 
+def _names(queues: Any) -> frozenset[str]:
+    """Read the names of queues from a reply; one that failed to answer tells of none."""
+    if not isinstance(queues, list):
+        return frozenset()
+    return frozenset(str(one.get("name")) for one in queues if isinstance(one, dict))
+
+
 def _children(stats: Any) -> int:
-    return int(stats.get("pool", {}).get("max-concurrency", 0))
+    pool = stats.get("pool") if isinstance(stats, dict) else None
+    count = pool.get("max-concurrency") if isinstance(pool, dict) else None
+    return count if isinstance(count, int) else 0
 
 
 def _unconsumed(jobs: int) -> str:

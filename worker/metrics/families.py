@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
 
-from worker.metrics.figures import BrokerFigures, DatabaseFigures
+from postgres.server import OutboxFacts
+from postgres.set_aside import SetAside
+from worker.metrics.figures import BrokerFigures
 
 _Values = Iterable[tuple[Sequence[str], float]]
 
@@ -34,18 +36,18 @@ def of_broker(seen: BrokerFigures) -> Iterator[GaugeMetricFamily]:
     yield _gauge("celeriac_expired_leases", words, [], [([], float(seen.expired))])
 
 
-def of_database(seen: DatabaseFigures) -> Iterator[GaugeMetricFamily]:
-    """Yield what the outbox holds, and what was set aside."""
+def of_outbox(due: OutboxFacts) -> Iterator[GaugeMetricFamily]:
+    """Yield what waits for a relay."""
     words = "Jobs that are due and that no relay has pushed"
-    yield _gauge("celeriac_outbox_due_jobs", words, [], [([], float(seen.due.jobs))])
+    yield _gauge("celeriac_outbox_due_jobs", words, [], [([], float(due.due))])
     words = "How long the first of them has been due"
-    yield _gauge("celeriac_outbox_oldest_seconds", words, [], [([], seen.due.oldest_seconds)])
+    yield _gauge("celeriac_outbox_oldest_seconds", words, [], [([], max(0.0, due.oldest_seconds))])
+
+
+def of_set_aside(seen: Sequence[SetAside]) -> Iterator[GaugeMetricFamily]:
+    """Yield what waits for somebody to look at it."""
     for what, (name, words) in _SET_ASIDE.items():
-        groups = [
-            ([one.subject, one.reason], float(one.count))
-            for one in seen.set_aside
-            if one.what == what
-        ]
+        groups = [([one.subject, one.reason], float(one.count)) for one in seen if one.what == what]
         yield _gauge(name, words, ["subject", "reason"], groups)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from redis import Redis
 
 from celeriac.contract import ENQUEUED_AT
-from postgres.server import DueJobs, look_at_outbox
+from postgres.server import OutboxFacts, look_at_outbox
 from postgres.set_aside import SetAside, count_set_aside
 from postgres.transaction import Lender, transaction
 from worker.transport.overview import oldest_messages, owners, queue_lengths
@@ -26,14 +26,6 @@ class BrokerFigures:
     reserved: int
     #: Leases that ran out with jobs under them that nobody has given back yet.
     expired: int
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseFigures:
-    """What PostgreSQL holds."""
-
-    due: DueJobs
-    set_aside: Sequence[SetAside]
 
 
 @dataclass(slots=True)
@@ -77,10 +69,16 @@ def look_at_broker(
     )
 
 
-def look_at_database(pool: Lender) -> DatabaseFigures:
-    """Return what is due and what was set aside. Raises :class:`PostgresError`."""
+def look_at_due(pool: Lender) -> OutboxFacts:
+    """Return what is due in the outbox. Raises :class:`PostgresError`."""
     with transaction(pool) as cursor:
-        return DatabaseFigures(look_at_outbox(cursor), count_set_aside(cursor))
+        return look_at_outbox(cursor)
+
+
+def look_at_set_aside(pool: Lender) -> list[SetAside]:
+    """Return what was set aside. Raises :class:`PostgresError`."""
+    with transaction(pool) as cursor:
+        return count_set_aside(cursor)
 
 
 def _sent_at(raw: bytes) -> float | None:

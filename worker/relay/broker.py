@@ -17,13 +17,16 @@ BROKER_ERRORS = (RedisError, OperationalError, OSError)
 class Broker:
     """One deployment's queues, connected when first used."""
 
-    def __init__(self, url: str, key_prefix: str = "") -> None:
+    def __init__(
+        self, url: str, key_prefix: str = "", *, answer_seconds: float | None = None
+    ) -> None:
         self._prefix = key_prefix
         # Nothing is reserved over it, so there is no lease to speak of.
         options = broker_settings(url, lease_seconds=0.0, prefetch_bytes=0, key_prefix=key_prefix)
-        self._connection = Connection(
-            options["broker_url"], transport_options=options["broker_transport_options"]
-        )
+        transport = options["broker_transport_options"]
+        if answer_seconds is not None:
+            transport |= dict.fromkeys(("socket_timeout", "socket_connect_timeout"), answer_seconds)
+        self._connection = Connection(options["broker_url"], transport_options=transport)
         self._channel: Any = None
         self._lists: dict[tuple[str, int], str] = {}
         self._memory: Memory | None = None

@@ -49,7 +49,7 @@ def owners(client: Redis, prefix: str = "", lease_seconds: float = 15.0) -> list
     now_ms = seconds * 1000 + micros / 1000
     return [
         Owner(
-            name := raw.decode(),
+            name := _text(raw),
             max(0.0, now_ms - renewed_ms) / 1000,
             lease_seconds_of(name) or lease_seconds,
             _reserved(client, Keys(prefix, name)),
@@ -87,13 +87,21 @@ def _declared(client: Redis, prefix: str) -> set[str]:
     """Name the queues that producers and consumers declared, those of jobs."""
     found: set[str] = set()
     for key in client.scan_iter(match=f"{prefix}{_BINDINGS}*", count=1000):
-        exchange = key.decode().removeprefix(prefix + _BINDINGS)
+        exchange = _text(key).removeprefix(prefix + _BINDINGS)
         if exchange not in _NOT_FOR_JOBS and client.type(key) == b"set":
             members: Any = client.smembers(key)
-            found |= {one.decode().rpartition(_BINDING_SEPARATOR)[2] for one in members}
+            found |= {_text(one).rpartition(_BINDING_SEPARATOR)[2] for one in members}
     return found - {""}
 
 
 def _reserved(client: Redis, keys: Keys) -> int:
     numbers: Any = client.hkeys(keys.slabs)
-    return sum(int(client.llen(keys.slab(int(number)))) for number in numbers)
+    pipe = client.pipeline(transaction=False)
+    for number in numbers:
+        pipe.llen(f"{keys.slab_prefix}{_text(number)}")
+    return sum(pipe.execute())
+
+
+def _text(raw: bytes) -> str:
+    """Read a name that anybody may have written."""
+    return raw.decode("utf-8", "replace")
