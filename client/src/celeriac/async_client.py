@@ -12,7 +12,7 @@ from celeriac.group import AsyncGroup
 from celeriac.jobs import Job, file_job, ingest_job, own_job, report_job
 from celeriac.members import Members
 from celeriac.options import Options
-from celeriac.payload import check_id
+from celeriac.payload import HasId, check_id
 from celeriac.producer import Producer
 from celeriac.queues import Depth
 from celeriac.steps import Plan
@@ -90,10 +90,11 @@ class AsyncClient:
         *,
         format: str | None = None,
         fresh_for: float | None = None,
+        after: "str | HasId | None" = None,
         **options: "Unpack[Given]",
     ) -> AsyncTicket:
         """Enqueue a report; the worker knows its parameters and its usual format."""
-        made = report_job(name, params, format, fresh_for)
+        made = report_job(name, params, format, fresh_for, after)
         return await self._enqueue(made, Options(**options))
 
     async def enqueue(

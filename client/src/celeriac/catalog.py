@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from celeriac.errors import BadPayload, BrokerUnavailable
+from celeriac.report_form import Asked, ReportForm, read_form
 from celeriac.steps import Ask, Plan
 from celeriac.urls import Address
 from celeriac.values import decode
@@ -21,6 +22,8 @@ class Published:
     targets: frozenset[str]
     reports: frozenset[str]
     result_db: int | None
+    #: What reports take, of those that said it; workers of an earlier version do not.
+    forms: Mapping[str, ReportForm]
 
 
 class Catalog:
@@ -45,14 +48,17 @@ class Catalog:
         if known and name not in known.targets:
             # Asked anew before refusing: the target may have come since.
             known = yield from self._fetch()
-            _require("target", name, known.targets if known else None)
+            if known and name not in known.targets:
+                raise BadPayload(_not_served("target", name, known.targets))
 
-    def check_report(self, name: str) -> Plan[None]:
-        """Refuse a report that no worker serves; without a catalog, leave it to the worker."""
+    def check_report(self, asked: Asked) -> Plan[None]:
+        """Refuse what no worker would answer; without a catalog, leave it to the worker."""
         known = yield from self.published()
-        if known and name not in known.reports:
+        if known and _refusal(asked, known):
             known = yield from self._fetch()
-            _require("name", name, known.reports if known else None)
+            words = _refusal(asked, known) if known else None
+            if words:
+                raise BadPayload(words)
 
     def _fetch(self) -> Plan[Published | None]:
         found = read_catalog((yield from self._get()))
@@ -80,17 +86,25 @@ def read_catalog(raw: object) -> Published | None:
     targets, reports = found.get("targets"), found.get("reports")
     if not isinstance(targets, list) or not isinstance(reports, list):
         return None
-    result_db = found.get("result_db")
+    result_db, published = found.get("result_db"), found.get("report_forms")
+    forms = published.items() if isinstance(published, Mapping) else ()
+    read = {str(name): read_form(form) for name, form in forms}
     return Published(
         targets=frozenset(map(str, targets)),
         reports=frozenset(map(str, reports)),
         result_db=result_db if type(result_db) is int else None,
+        forms={name: form for name, form in read.items() if form is not None},
     )
 
 
-def _require(field: str, name: str, served: frozenset[str] | None) -> None:
-    if served is None or name in served:
-        return
+def _refusal(asked: Asked, known: Published) -> str | None:
+    if asked.name not in known.reports:
+        return _not_served("name", asked.name, known.reports)
+    form = known.forms.get(asked.name)
+    return form.mistake(asked) if form else None
+
+
+def _not_served(field: str, name: str, served: frozenset[str]) -> str:
     names = ", ".join(map(repr, sorted(served)[:_SHOWN_NAMES])) or "none at all"
     more = f" and {len(served) - _SHOWN_NAMES} more" if len(served) > _SHOWN_NAMES else ""
-    raise BadPayload(f"{field} {name!r} is not served, workers serve {names}{more}")
+    return f"{field} {name!r} is not served, workers serve {names}{more}"

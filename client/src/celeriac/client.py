@@ -12,7 +12,7 @@ from celeriac.group import Group
 from celeriac.jobs import Job, file_job, ingest_job, own_job, report_job
 from celeriac.members import Members
 from celeriac.options import Options
-from celeriac.payload import check_id
+from celeriac.payload import HasId, check_id
 from celeriac.producer import Producer, Sent
 from celeriac.queues import Depth
 from celeriac.steps import Plan
@@ -113,13 +113,16 @@ class Client:
         *,
         format: str | None = None,
         fresh_for: float | None = None,
+        after: "str | HasId | None" = None,
         **options: "Unpack[Given]",
     ) -> Ticket:
         """Enqueue a report; the worker knows its parameters and its usual format.
 
         An answer to the same question that is at most ``fresh_for`` seconds old will do.
+        The report shows the commit of ``after``: a ticket or the id of a job, or a position
+        of PostgreSQL's log such as ``"0/16B3748"``; it waits for that, also on a replica.
         """
-        made = report_job(name, params, format, fresh_for)
+        made = report_job(name, params, format, fresh_for, after)
         return self._enqueue(made, Options(**options))
 
     def enqueue(

@@ -24,7 +24,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         INGEST: ("target", "rows"),
         INGEST_FILE: ("target", "url", "format", "options"),
-        REPORT: ("name", "params", "format", "fresh_for"),
+        REPORT: ("name", "params", "format", "fresh_for", "after", "tick"),
     }
 )
 
@@ -48,8 +48,10 @@ MAX_GROUP_JOBS = 100_000
 MAX_THEN_BYTES = 8192
 
 #: Redis key, in the broker's database, under which workers publish what they
-#: serve: a JSON object ``{"targets": [...], "reports": [...], "result_db": n}``.
-#: ``result_db`` is null when results live on another server.
+#: serve: a JSON object ``{"targets": [...], "reports": [...], "report_forms": {...},
+#: "result_db": n}``. ``result_db`` is null when results live on another server. The form of a
+#: report is ``{"params": {name: {"type", "required", "values", "min", "max", "max_length"}},
+#: "formats": [...]}``; of a parameter, only what it declares is there.
 CATALOG_KEY = "celeriac:catalog"
 
 #: Sorted set, in the broker's database, of the ids of jobs that must not start, each with the

@@ -104,3 +104,7 @@ class JobCancelled(CeleriacError):
 
 class WaitTimeout(CeleriacError, TimeoutError):
     """The job did not end in time; it may still do so."""
+
+
+class DownloadFailed(CeleriacError):
+    """The file of a report cannot be had here, or is not what the worker wrote."""

@@ -9,6 +9,7 @@ from celeriac.entries import Statement, checked_options, enqueue, enqueue_group,
 from celeriac.group import AsyncGroup, Group
 from celeriac.jobs import Job, file_job, ingest_job, own_job, report_job
 from celeriac.members import Members
+from celeriac.payload import HasId
 from celeriac.steps import Plan, Take, take, take_async
 
 if TYPE_CHECKING:
@@ -86,10 +87,11 @@ class Outbox:
         *,
         format: str | None = None,
         fresh_for: float | None = None,
+        after: "str | HasId | None" = None,
         **options: "Unpack[Given]",
     ) -> str:
         """Enqueue a report; return the job's id."""
-        return self._run(enqueue(report_job(name, params, format, fresh_for), options))
+        return self._run(enqueue(report_job(name, params, format, fresh_for, after), options))
 
     def enqueue(self, task: str, arguments: Mapping[str, Any], **options: "Unpack[Given]") -> str:
         """Enqueue a job of a kind of your own; the relay knows the kind's queue. Return its id."""
@@ -164,10 +166,11 @@ class AsyncOutbox:
         *,
         format: str | None = None,
         fresh_for: float | None = None,
+        after: "str | HasId | None" = None,
         **options: "Unpack[Given]",
     ) -> str:
         """Enqueue a report; return the job's id."""
-        return await self._run(enqueue(report_job(name, params, format, fresh_for), options))
+        return await self._run(enqueue(report_job(name, params, format, fresh_for, after), options))
 
     async def enqueue(
         self, task: str, arguments: Mapping[str, Any], **options: "Unpack[Given]"

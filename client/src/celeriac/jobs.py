@@ -18,12 +18,15 @@ from celeriac.contract import (
 )
 from celeriac.errors import BadPayload
 from celeriac.payload import (
+    HasId,
+    check_after,
     check_fresh_for,
     check_name,
     check_object,
     write_arguments,
     write_row,
 )
+from celeriac.report_form import Asked
 from celeriac.rows import check_columns, each_row, row_object
 from celeriac.shown import shown
 from celeriac.steps import Pause, Plan
@@ -46,7 +49,7 @@ class Job:
     description: str
     rows: int = 0
     targets: tuple[str, ...] = ()
-    reports: tuple[str, ...] = ()
+    reports: tuple[Asked, ...] = ()
     own_queue: str | None = None
 
     @property
@@ -104,6 +107,7 @@ def report_job(
     params: Mapping[str, Any] | None,
     format: str | None,
     fresh_for: float | None,
+    after: "str | HasId | None" = None,
 ) -> Plan[Job]:
     """Make a job of a report; the worker knows its parameters and its usual format."""
     arguments: dict[str, Any] = {"name": check_name("name", name)}
@@ -113,8 +117,11 @@ def report_job(
         arguments["format"] = check_name("format", format)
     if fresh_for is not None:
         arguments["fresh_for"] = check_fresh_for(fresh_for)
+    if after is not None:
+        arguments["after"] = check_after(after)
     yield from ()
-    return Job(REPORT, write_arguments(arguments), describe(name, format), reports=(name,))
+    asked = Asked(name, arguments.get("params", {}), format)
+    return Job(REPORT, write_arguments(arguments), describe(name, format), reports=(asked,))
 
 
 def own_job(task: str, arguments: Mapping[str, Any], queue: str | None) -> Plan[Job]:

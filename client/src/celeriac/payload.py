@@ -4,7 +4,7 @@ Every refusal names the field, the value and the limit.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from celeriac.contract import MAX_BODY_BYTES, MAX_ID_CHARACTERS
 from celeriac.errors import BadPayload
@@ -53,6 +53,20 @@ def check_fresh_for(seconds: float) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
         raise BadPayload(f"fresh_for must be a number of seconds from 0, got {shown(seconds)}")
     return seconds
+
+
+class HasId(Protocol):
+    """A ticket, or whatever else stands for a job."""
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+
+
+def check_after(after: "str | HasId") -> str:
+    """Return the id of the job, or the position, whose commit a report has to show."""
+    name: Any = after if isinstance(after, str) else getattr(after, "id", after)
+    return check_name("after", name)
 
 
 def write_arguments(arguments: Mapping[str, Any]) -> str:

@@ -104,7 +104,7 @@ class Producer:
         used = [*members.jobs.values(), following]
         for target in dict.fromkeys(name for job in used for name in job.targets):
             yield from self._catalog.check_target(target)
-        for report in dict.fromkeys(name for job in used for name in job.reports):
+        for report in (asked for job in used for asked in job.reports):
             yield from self._catalog.check_report(report)
         options = members.options
         for task, jobs in members.by_task().items():

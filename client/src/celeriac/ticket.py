@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.cancel import Cancellation
 from celeriac.contract import State
+from celeriac.download import fetch
+from celeriac.download_async import fetch_in_thread
 from celeriac.producer import Producer, Sent
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from celeriac.awaiting import Edge as AwaitingEdge
     from celeriac.blocking import Edge as BlockingEdge
 
@@ -36,7 +40,7 @@ class _Job:
 
 
 class Ticket(_Job):
-    """One job; every method but :meth:`wait` ends within the client's timeout.
+    """One job; every method but :meth:`wait` and :meth:`download` ends within the client's timeout.
 
     Each raises :class:`BrokerUnavailable` when Redis does not answer, and
     :class:`ResultsElsewhere` when results are kept where this client was not
@@ -77,8 +81,18 @@ class Ticket(_Job):
         return self._edge.run(self._producer.result(self._id), is_bounded=False)
 
     def progress(self) -> dict[str, Any] | None:
-        """Return how far a file job is, as its worker told last; None when nothing is told."""
+        """Return how far a file job or a report is, as its worker told last; None if nothing."""
         return self._edge.run(self._producer.progress(self._id), is_bounded=False)
+
+    def download(self, to: Any, timeout: float = 30.0) -> "Path | None":
+        """Wait for a report as :meth:`wait` does, and copy its file; return where it is now.
+
+        ``to`` is a path, a folder that is there, or a binary file to write
+        to (then None is returned). The copy is compared with the hash that
+        the worker took: under the final name there is the whole file or
+        nothing. Raises :class:`DownloadFailed`.
+        """
+        return fetch(self.wait(timeout), to)
 
     def cancel(self) -> Cancellation:
         """Cancel the job, as :meth:`Client.cancel` does; a report that runs is stopped too."""
@@ -107,6 +121,10 @@ class AsyncTicket(_Job):
     async def progress(self) -> dict[str, Any] | None:
         """Return how far a file job is; see :meth:`Ticket.progress`."""
         return await self._edge.run(self._producer.progress(self._id), is_bounded=False)
+
+    async def download(self, to: Any, timeout: float = 30.0) -> "Path | None":
+        """Wait for a report and copy its file, in a thread; see :meth:`Ticket.download`."""
+        return await fetch_in_thread(await self.wait(timeout), to)
 
     async def cancel(self) -> Cancellation:
         """Cancel the job; see :meth:`Ticket.cancel`."""

@@ -20,7 +20,7 @@ from celeriac.in_transaction import Outbox
 from celeriac.jobs import Job, ingest_job, report_job
 from celeriac.message import new_id, write_body
 from celeriac.options import Options, moment
-from celeriac.payload import check_body, check_id
+from celeriac.payload import HasId, check_body, check_id
 from celeriac.shown import shown
 from celeriac.steps import Plan
 from celeriac.ticket import Ticket
@@ -72,12 +72,13 @@ def report(  # noqa: PLR0913 - all but two of them by name, and seldom
     *,
     format: str | None = None,
     fresh_for: float | None = None,
+    after: "str | HasId | None" = None,
     style: Style | str | None = None,
     using: str | None = None,
     **options: "Unpack[Given]",
 ) -> str:
     """Enqueue a report, asked once the transaction has committed; return the job's id."""
-    made = report_job(name, params, format, fresh_for)
+    made = report_job(name, params, format, fresh_for, after)
     return _enqueue(made, read_settings(), style, using, options)
 
 
