@@ -42,6 +42,8 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 @click.option("--file-rows", type=click.IntRange(1_000), help="of a file")
 @click.option("--rows", type=click.IntRange(1_000), help="of all jobs of many rows")
 @click.option("--enqueue-jobs", type=click.IntRange(100), help="of every way to enqueue")
+@click.option("--report-rows", type=click.IntRange(1_000), help="of a report")
+@click.option("--small-reports", type=click.IntRange(10), help="that wait at the same time")
 @click.option("--backlogs", default="", callback=_names, help="numbers of jobs")
 @click.option("--output", type=click.Path(path_type=Path), default=HERE / "results.json")
 @click.option("--tree", type=click.Path(path_type=Path), default=HERE.parent, help="to measure")

@@ -1,17 +1,17 @@
-"""The scenarios beside single jobs: files, jobs of many rows, and ways of enqueueing."""
+"""The scenarios beside single jobs: files, jobs of many rows, ways of enqueueing, reports."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import files, row_paths
+from bench import files, reports, row_paths, small_reports
 from bench.drain import drain
 from bench.enqueue import caller_commit_ratio, enqueue, outbox_to_commit
 from bench.flights import write_file
 from bench.ground import Ground, RunFailed
 from bench.messages import WARM_UP
-from bench.plan import Plan
+from bench.plan import GROWTH_RUNS, Plan
 from bench.progress import say
 from bench.results import Results
 from bench.subjects import find
@@ -45,6 +45,9 @@ class Loads:
             "row_paths": self._row_paths,
             "enqueue": self._enqueue,
             "enqueue_commit": self._enqueue_commit,
+            "reports": self._reports,
+            "report_memory": self._report_memory,
+            "small_reports": self._small_reports,
         }
         runs[scenario](names)
 
@@ -111,6 +114,26 @@ class Loads:
                 ratio = caller_commit_ratio(self.ground, place, name)
                 self.results.add("caller_commit_ratio", name, ratio)
                 say(f"caller_commit_ratio {name}: {ratio:.2f}")
+
+    def _reports(self, names: Sequence[str]) -> None:
+        for name in self._interleaved("reports", names, min(self.plan.load_runs, GROWTH_RUNS)):
+            with self._failing_loudly("reports", name):
+                made = reports.make(self.ground, name, self.plan.report_rows)
+                self._add("report_rows_per_s", name, made.rows_per_s)
+
+    def _report_memory(self, formats: Sequence[str]) -> None:
+        for name in formats:
+            most = min(self.plan.report_rows, reports.MOST_ROWS.get(name, self.plan.report_rows))
+            for rows in (most // 10, most):
+                with self._failing_loudly("report_memory", name):
+                    made = reports.make(self.ground, name, rows)
+                    self._add("report_peak_mb", f"{name}.{rows}", made.peak_mb)
+
+    def _small_reports(self, names: Sequence[str]) -> None:
+        for name in self._interleaved("small_reports", names, self.plan.load_runs):
+            with self._failing_loudly("small_reports", name):
+                rate = small_reports.per_second(self.ground, name, self.plan.small_reports)
+                self._add("small_reports_per_s", name, rate)
 
     def _load(self, name: str, path: Path) -> files.Loaded:
         place = self.ground.servers.fresh()

@@ -12,9 +12,12 @@ LOAD_SCENARIOS = (
     "row_paths",
     "enqueue",
     "enqueue_commit",
+    "reports",
+    "report_memory",
+    "small_reports",
 )
 SCENARIOS = (*JOB_SCENARIOS, *LOAD_SCENARIOS)
-#: Backlogs and ledgers take long to make.
+#: Backlogs and ledgers take long to make, reports of millions of rows to write.
 GROWTH_RUNS = 3
 
 
@@ -35,6 +38,8 @@ class Plan:
     #: In all jobs of many rows together.
     rows: int = 100_000
     enqueue_jobs: int = 50_000
+    report_rows: int = 5_000_000
+    small_reports: int = 500
 
     def narrowed(self, names: tuple[str, ...], scenarios: tuple[str, ...]) -> dict[str, list[str]]:
         """Return the scenarios to run with their subjects; those asked for by name replace ours."""
@@ -75,6 +80,12 @@ FULL = Plan(
             "outbox_to_commit",
         ),
         "enqueue_commit": ("1", "insert_1", "8", "insert_8", "32", "insert_32"),
+        "reports": (
+            *("copy", "csv", "csv.gz", "csv.zst", "jsonl", "parquet", "xlsx"),
+            *("pandas_csv", "pandas_parquet"),
+        ),
+        "report_memory": ("csv", "csv.zst", "jsonl", "parquet", "xlsx"),
+        "small_reports": ("celeriac", "celery"),
     },
 )
 QUICK = Plan(
@@ -83,6 +94,7 @@ QUICK = Plan(
         "latency": ("floor", "celeriac_1w1c", "dramatiq"),
         "files": ("copy", "clean", "copy_upsert", "upsert", "bad"),
         "enqueue": ("floor", "send_task", "one", "many", "outbox"),
+        "reports": ("copy", "csv", "parquet", "pandas_parquet"),
     },
     jobs=5_000,
     runs=3,
@@ -90,4 +102,5 @@ QUICK = Plan(
     latency_jobs=100,
     file_rows=200_000,
     enqueue_jobs=10_000,
+    report_rows=300_000,
 )

@@ -24,7 +24,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
 def _rates(key: str, by_subject: Mapping[str, Any]) -> Iterator[str]:
     fastest = max((by_subject[one]["median"] for one in PEERS if one in by_subject), default=None)
     floor = _median_of(by_subject, "floor", "copy")
-    stock = _median_of(by_subject, "celery_prefork", "send_task")
+    stock = _median_of(by_subject, "celery_prefork", "send_task", "celery")
     yield ""
     yield f"{key:34}{'median':>9}{'min':>9}{'max':>9}{'/floor':>9}{'/celery':>9}{'/peer':>9}"
     for subject, found in by_subject.items():
