@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from click.testing import CliRunner
 
@@ -51,12 +52,12 @@ class Console:
 
 
 @contextmanager
-def console_on(env: Mapping[str, str]) -> Iterator[Console]:
-    """Start a console with these settings."""
+def console_on(env: Mapping[str, str], folder: Path = ROOT) -> Iterator[Console]:
+    """Start a console with these settings, in a folder."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.acceptance.console"],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **env, "PYTHONPATH": path},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

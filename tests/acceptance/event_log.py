@@ -24,12 +24,12 @@ class EventLog:
 
     def __enter__(self) -> "EventLog":
         self._thread.start()
-        assert self._listening.wait(10)
+        assert self._listening.wait(60)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._receiver.should_stop = True
-        self._thread.join(10)
+        self._thread.join(60)
         self._connection.release()
 
     def of(self, id_: str) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ class EventLog:
 
     def wait_for(self, id_: str, type_: str) -> None:
         """Wait until an event of this type came for the job."""
-        wait_for(lambda: self.types(id_)[type_], 15, f"{type_} of {id_}")
+        wait_for(lambda: self.types(id_)[type_], what=f"{type_} of {id_}")
 
 
 class _Receiver(EventReceiver):  # type: ignore[misc]  # Celery has no types

@@ -23,7 +23,7 @@ from worker.embedded import EmbeddedValkey
 TASK = QUEUE = "celeriac.ingest"
 BROKER, RESULTS = 2, 3
 GATE = 4711
-SECONDS = 15.0
+SECONDS = 60.0
 #: Where other tests of this process imported the worker, Redis is reached by its transport.
 STOCK = "stock"
 TRANSPORT_ALIASES[STOCK] = "kombu.transport.redis:Transport"
@@ -115,7 +115,7 @@ class Site:
         waiting = (
             "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s"
         )
-        wait_for(lambda: self.query(waiting, (GATE,)), SECONDS, "a child at the gate")
+        wait_for(lambda: self.query(waiting, (GATE,)), what="a child at the gate")
 
 
 def make_site(database: str, valkey: EmbeddedValkey, folder: Path) -> Site:

@@ -67,7 +67,7 @@ def test_bad_payload_is_buried(site: Site, worker: Worker, case: str) -> None:
     result = site.send_task(TASK, task_id=case, **arguments)
 
     with pytest.raises(Exception, match=words):
-        result.get(timeout=20)
+        result.get(timeout=60)
     ((state, error, attempts, kept),) = site.query(
         "SELECT state, error, attempts, payload IS NOT NULL FROM celeriac.job WHERE id = %s",
         (case,),
@@ -79,6 +79,6 @@ def test_bad_payload_is_buried(site: Site, worker: Worker, case: str) -> None:
 
 def test_none_of_them_wrote_a_row(site: Site) -> None:
     """A buried job has no effect at all, and its worker goes on."""
-    site.send("good", "alpha", [{"n": 1}]).get(timeout=15)
+    site.send("good", "alpha", [{"n": 1}]).get(timeout=60)
 
     assert [(1,)] == site.query("SELECT n FROM shop.alpha")

@@ -54,13 +54,13 @@ def test_locked_target_waits_alone(site: Site, seconds: int) -> None:
             site.send(id_, "alpha", [{"n": seconds, "note": id_}])
         for n, id_ in enumerate(others):
             site.send(id_, "beta" if n % 2 else "gamma", [{"n": n}])
-        wait_for(lambda: len(site.states(*others)) == OTHERS, 15, "the others to commit")
+        wait_for(lambda: len(site.states(*others)) == OTHERS, what="the others to commit")
         wait_for(lambda: time.monotonic() > ends, seconds + 1, "the lock's time")
 
         assert {"committed"} == set(site.states(*others).values())
         assert {} == site.states(*waiting)
 
-    wait_for(lambda: len(site.states(*waiting)) == len(waiting), 15, "the waiting to commit")
+    wait_for(lambda: len(site.states(*waiting)) == len(waiting), what="the waiting to commit")
     assert {"committed"} == set(site.states(*waiting).values())
     site.wait_until_settled()
     notes = site.query("SELECT note FROM shop.alpha WHERE n = %s ORDER BY 1", (seconds,))
@@ -71,8 +71,8 @@ def test_dropped_target_is_held_and_resumed(site: Site) -> None:
     """Jobs of a dropped table are held with the reason; re-created and resumed, they commit."""
     site.query("DROP TABLE shop.gamma")
     results = [site.send(f"held-{n}", "gamma", [{"n": n}]) for n in range(3)]
-    site.send("goes-on", "beta", [{"n": 1}]).get(timeout=15)
-    wait_for(lambda: len(site.states("held-0", "held-1", "held-2")) == 3, 15, "all to be held")
+    site.send("goes-on", "beta", [{"n": 1}]).get(timeout=60)
+    wait_for(lambda: len(site.states("held-0", "held-1", "held-2")) == 3, what="all to be held")
 
     assert {"held"} == set(site.states("held-0", "held-1", "held-2").values())
     assert 'relation "shop.gamma" does not exist' in site.error("held-1")
@@ -85,7 +85,7 @@ def test_dropped_target_is_held_and_resumed(site: Site) -> None:
     assert "3 jobs were enqueued again" in worker_command(site, "targets", "resume", "gamma")
 
     whole = {"rows": 1, "inserted": 1, "quarantined": 0}
-    assert [whole] * 3 == [result.get(timeout=15) for result in results]
+    assert [whole] * 3 == [result.get(timeout=60) for result in results]
     assert [(0,), (1,), (2,)] == site.query("SELECT n FROM shop.gamma ORDER BY n")
     assert "no target is held" in worker_command(site, "targets", "list")
 
@@ -98,7 +98,7 @@ def test_resume_of_a_target_still_missing(site: Site) -> None:
     site.wait_until_settled()
 
     worker_command(site, "targets", "resume", "customer")
-    wait_for(lambda: site.query("SELECT 1 FROM celeriac.target_hold"), 15, "the hold to return")
+    wait_for(lambda: site.query("SELECT 1 FROM celeriac.target_hold"), what="the hold to return")
     site.wait_until_settled()
     assert {"early": "held"} == site.states("early")
 

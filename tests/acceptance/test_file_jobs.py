@@ -63,7 +63,7 @@ def stopped(site: DepotSite, worker: Worker, id_: str, file: Path, chunks: int) 
 
 def test_producer_gets_accounts(site: DepotSite, worker: Worker, file: Path) -> None:
     """The result of a file job says how its rows ended, once all are committed."""
-    result = site.send("accounts", "parcel", file).get(timeout=SECONDS)
+    result = site.send("accounts", "parcel", file).get(timeout=60)
 
     assert {"rows": ROWS, "inserted": ROWS, "quarantined": 0} == result
     assert Counter(parcels(ROWS)) == site.stored()
@@ -75,7 +75,7 @@ def test_progress_is_seen(site: DepotSite, worker: Worker, file: Path) -> None:
     result = site.send("progress", "parcel", file)
     child = site.wait_for_stop(worker.children())
 
-    wait_for(lambda: result.state == "PROGRESS", SECONDS, "progress to be told")
+    wait_for(lambda: result.state == "PROGRESS", what="progress to be told")
 
     info: dict[str, Any] = result.info
     assert (100, 0, file.stat().st_size) == (
@@ -85,7 +85,7 @@ def test_progress_is_seen(site: DepotSite, worker: Worker, file: Path) -> None:
     )
     assert info["rows_per_second"] > 0
     os.kill(child, signal.SIGCONT)
-    assert ROWS == result.get(timeout=SECONDS)["rows"]
+    assert ROWS == result.get(timeout=60)["rows"]
 
 
 def test_changed_file_is_refused(site: DepotSite, worker: Worker, file: Path) -> None:
@@ -151,7 +151,7 @@ def test_revoked_job_ends_under_way(site: DepotSite, worker: Worker, file: Path)
     told = {"destination": [worker.name], "reply": True, "timeout": SECONDS}
     site.stock.control.revoke("revoked", **told)
     # It tells of its progress once a second, and is stopped again before it ends.
-    wait_for(lambda: site.stock.AsyncResult("revoked").state == "PROGRESS", SECONDS, "progress")
+    wait_for(lambda: site.stock.AsyncResult("revoked").state == "PROGRESS", what="progress")
     os.kill(child, signal.SIGKILL)
 
     site.wait_for_state("revoked", "cancelled")

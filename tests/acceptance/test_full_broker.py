@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from redis.exceptions import OutOfMemoryError
 
-from tests.acceptance.site import SECONDS, Site, make_site
+from tests.acceptance.site import Site, make_site
 from tests.waiting import wait_for
 from tests.workers import Worker
 from worker.embedded import EmbeddedValkey
@@ -35,7 +35,7 @@ def test_worker_starts_on_a_full_broker(site: Site, make_worker: Callable[..., W
     with pytest.raises(OutOfMemoryError):
         site.push("one more")
     make_room(site)
-    wait_for(lambda: ROOM in worker.log, SECONDS, "the worker to see the room")
+    wait_for(lambda: ROOM in worker.log, what="the worker to see the room")
     send(site, "second")
     site.wait_for_state("second", "committed")
 
@@ -58,7 +58,7 @@ def test_worker_connects_again_to_a_full_broker(
         send(site, "waiting")
         fill(site)
         site.redis.client_kill_filter(_type="normal", skipme=True)
-        wait_for(lambda: FULL in worker.log, SECONDS, "the worker to be back")
+        wait_for(lambda: FULL in worker.log, what="the worker to be back")
 
     site.wait_for_state("waiting", "committed")
     site.wait_until_settled()

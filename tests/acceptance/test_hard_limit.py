@@ -27,7 +27,7 @@ def test_a_job_over_its_time_is_buried_alone(
     ]
 
     worker = make_worker(env).start()
-    wait_for(lambda: all(one.ready() for one in sent), 60, "every job to end")
+    wait_for(lambda: all(one.ready() for one in sent), what="every job to end")
 
     over = sent.pop(5)
     assert {"SUCCESS"} == {one.status for one in sent}

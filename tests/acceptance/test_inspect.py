@@ -21,7 +21,7 @@ FIELDS = {
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
     """Let a child wait at the gate for as long as the test needs."""
-    return {"CELERIAC_LOCK_SECONDS": "8"}
+    return {"CELERIAC_LOCK_SECONDS": "60", "CELERIAC_STATEMENT_SECONDS": "70"}
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_job_is_found_by_its_id(site: Site, ask: Callable[..., Any]) -> None:
 
 def test_settled_jobs_are_no_longer_listed(site: Site, ask: Callable[..., Any]) -> None:
     """What is over is neither active nor reserved."""
-    site.send("over", "alpha", [{"n": 1}]).get(timeout=15)
+    site.send("over", "alpha", [{"n": 1}]).get(timeout=60)
 
     assert [] == ask("active") + ask("reserved")
     assert {} == ask("query_task", ["over"])
@@ -123,7 +123,7 @@ def test_terminated_job_spares_those_that_wait(site: Site) -> None:
         site.stock.control.revoke("unwanted", terminate=True, signal="KILL")
 
         with pytest.raises(Exception, match="revoked"):
-            unwanted.get(timeout=15)
+            unwanted.get(timeout=60)
         site.wait_for_state("behind", "committed")
 
     assert {"unwanted": "cancelled"} == site.states("unwanted")

@@ -67,7 +67,7 @@ def test_help_loads_no_command() -> None:
     assert set() == found & (HEAVY | needless)
 
 
-@pytest.mark.parametrize("name", ["migrate", "targets", "quarantine", "jobs"])
+@pytest.mark.parametrize("name", ["migrate", "targets", "reports", "quarantine", "jobs"])
 def test_command_of_the_ledger_loads_no_celery(name: str) -> None:
     """What asks PostgreSQL alone needs neither Celery nor Redis."""
     found = loaded("worker", name, "--help")

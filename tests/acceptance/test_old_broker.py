@@ -8,7 +8,7 @@ from tests.acceptance.site import Site
 from tests.waiting import wait_for
 from tests.workers import Worker
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 def test_worker_does_not_start_on_an_old_redis(

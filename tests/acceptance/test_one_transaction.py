@@ -27,7 +27,7 @@ def test_jobs_that_arrive_during_a_commit_are_one_transaction(site: Site, worker
         site.wait_for_the_gate()
         for n in range(JOBS):
             site.send(f"job-{n}", "alpha", [{"n": n}], ignore_result=True)
-        wait_for(lambda: reserved(site, worker) == JOBS, 15, "all jobs to be reserved")
+        wait_for(lambda: reserved(site, worker) == JOBS, what="all jobs to be reserved")
     site.wait_until_settled()
 
     assert [(JOBS, 1)] == site.query("SELECT count(*), count(DISTINCT xact) FROM shop.alpha")

@@ -30,7 +30,7 @@ def send(site: Site, id_: str, account: str, amount: int) -> AsyncResult:
 
 def test_own_kind_commits(site: Site, worker: Worker) -> None:
     """Its jobs commit with the result that it gave, and its rows are there."""
-    assert {"moved": 5} == send(site, "one", "open", 5).get(timeout=15)
+    assert {"moved": 5} == send(site, "one", "open", 5).get(timeout=60)
 
     rows = site.query("SELECT n FROM shop.alpha WHERE note = 'one' ORDER BY n")
     assert [(-5,), (5,)] == rows
@@ -42,9 +42,9 @@ def test_raising_job_spares_its_neighbours(site: Site, worker: Worker) -> None:
     bad = send(site, "bad", "closed", 7)
     good += [send(site, f"good-{n}", "open", n) for n in range(10, 20)]
 
-    assert [{"moved": n} for n in range(20)] == [result.get(timeout=15) for result in good]
+    assert [{"moved": n} for n in range(20)] == [result.get(timeout=60) for result in good]
     with pytest.raises(Exception, match="ValueError: account 'closed' is closed"):
-        bad.get(timeout=15)
+        bad.get(timeout=60)
     assert {"bad": "dead"} == site.states("bad")
     assert [] == site.query("SELECT 1 FROM shop.alpha WHERE note = 'bad'")
 
@@ -52,7 +52,7 @@ def test_raising_job_spares_its_neighbours(site: Site, worker: Worker) -> None:
 def test_refused_payload(site: Site, worker: Worker) -> None:
     """What its check refuses is buried with the check's words."""
     with pytest.raises(Exception, match="amount must not be negative, got -1"):
-        send(site, "negative", "open", -1).get(timeout=15)
+        send(site, "negative", "open", -1).get(timeout=60)
 
 
 def test_raising_job_in_one_batch(site: Site) -> None:
@@ -75,7 +75,7 @@ def test_raising_job_in_one_batch(site: Site) -> None:
 def test_other_queues_are_left_alone(site: Site, worker: Worker) -> None:
     """A worker of one queue takes nothing from another."""
     site.send("elsewhere", "beta", [{"n": 1}])
-    send(site, "here", "open", 1).get(timeout=15)
+    send(site, "here", "open", 1).get(timeout=60)
 
-    wait_for(lambda: site.queued() == 1, 2, "the other job to stay")
+    wait_for(lambda: site.queued() == 1, what="the other job to stay")
     site.redis.flushdb()

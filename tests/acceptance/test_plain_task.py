@@ -30,7 +30,7 @@ def test_plain_task_whose_process_dies_runs_again(
 
     sent = site.stock.send_task("tests.dying", args=(str(tmp_path / "deaths"),), queue=QUEUE)
 
-    assert "alive" == sent.get(timeout=30)
+    assert "alive" == sent.get(timeout=60)
     wait_for(lambda: places(site.broker_url) == (0, 0), what="the message to be settled")
 
 
@@ -41,6 +41,6 @@ def test_plain_task_may_fail_with_its_process(site: Site, worker: Worker, tmp_pa
     sent = site.stock.send_task("tests.dying_once", args=(str(tmp_path / "deaths"),), queue=QUEUE)
 
     with pytest.raises(WorkerLostError):
-        sent.get(timeout=30)
+        sent.get(timeout=60)
     wait_for(lambda: places(site.broker_url) == (0, 0), what="the message to be settled")
     assert "8" == (tmp_path / "deaths").read_text()

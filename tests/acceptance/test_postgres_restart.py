@@ -50,15 +50,15 @@ def test_jobs_survive_postgres(
     name = end.__name__
     troubles = worker.log.count("PostgreSQL is in trouble")
     send(site, f"{name}-before")
-    wait_for(lambda: committed(site, name) > 0, 15, "the first to commit")
+    wait_for(lambda: committed(site, name) > 0, what="the first to commit")
 
     end(own_postgres)
     send(site, f"{name}-while")
-    wait_for(lambda: worker.log.count("PostgreSQL is in trouble") > troubles, 20, "it to notice")
+    wait_for(lambda: worker.log.count("PostgreSQL is in trouble") > troubles, what="it to notice")
     own_postgres.start()
     send(site, f"{name}-after")
 
-    wait_for(lambda: committed(site, name) == 3 * JOBS, 40, "all to commit")
+    wait_for(lambda: committed(site, name) == 3 * JOBS, what="all to commit")
     site.wait_until_settled()
     assert [(3 * JOBS, 3 * JOBS)] == site.query(
         "SELECT count(*), count(DISTINCT note) FROM shop.alpha WHERE note LIKE %s", (f"{name}-%",)

@@ -32,7 +32,7 @@ def test_urgent_jobs_of_a_prefix_go_first(site: Site, make_worker: Callable[...,
 
     worker = make_worker(site.env | settings).start()
     every = [id_ for names in ids.values() for id_ in names]
-    wait_for(lambda: len(site.states(*every)) == len(every), 20, "all jobs to end")
+    wait_for(lambda: len(site.states(*every)) == len(every), what="all jobs to end")
     strange = [key for key in site.redis.keys("*") if not key.startswith(PREFIX.encode())]
     worker.stop()
 

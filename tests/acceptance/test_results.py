@@ -32,7 +32,7 @@ def test_stock_result_of_a_committed_job(site: Site, worker: Worker) -> None:
     """AsyncResult.get() returns how the rows ended; the rows are there when it returns."""
     result = site.send("stock", "alpha", [*ROWS, {"n": None}])
 
-    assert {"rows": 3, "inserted": 2, "quarantined": 1} == result.get(timeout=15)
+    assert {"rows": 3, "inserted": 2, "quarantined": 1} == result.get(timeout=60)
     assert [(2,)] == site.query("SELECT count(*) FROM shop.alpha")
     assert ("SUCCESS", None) == (result.state, result.traceback)
 
@@ -42,7 +42,7 @@ def test_stock_result_of_a_buried_job(site: Site, worker: Worker) -> None:
     result = site.send("buried", "nowhere", ROWS)
 
     with pytest.raises(JobFailed, match=r"^target 'nowhere' is not in the catalog"):
-        result.get(timeout=15)
+        result.get(timeout=60)
 
     assert "FAILURE" == result.state
 
@@ -63,7 +63,7 @@ def test_unasked_result_is_not_stored(site: Site, worker: Worker) -> None:
 
 def test_result_expires(site: Site, worker: Worker) -> None:
     """A stored result has a lifetime: the result store does not grow for ever."""
-    site.send("expiring", "beta", ROWS).get(timeout=15)
+    site.send("expiring", "beta", ROWS).get(timeout=60)
 
     with site.valkey.client(RESULTS) as results:
         assert 0 < results.ttl("celery-task-meta-expiring") <= 86_400
@@ -73,7 +73,7 @@ def test_client_waits_for_its_rows(site: Site, client: Client) -> None:
     """Our client's ingest job ends with its account, and its rows are visible then."""
     ticket = client.ingest("gamma", ROWS)
 
-    assert WHOLE == ticket.wait(15)
+    assert WHOLE == ticket.wait(60)
     assert [(1, "a"), (2, "b")] == site.query("SELECT n, note FROM shop.gamma ORDER BY n")
     assert "committed" == str(ticket.state())
 
@@ -83,7 +83,7 @@ def test_client_hears_why_a_job_was_buried(site: Site, client: Client) -> None:
     published = site.redis.getdel(CATALOG_KEY)
     try:
         with Client(site.broker_url, site.result_url) as blind, pytest.raises(JobFailed) as raised:
-            blind.ingest("nowhere", ROWS, id="blind").wait(15)
+            blind.ingest("nowhere", ROWS, id="blind").wait(60)
     finally:
         site.redis.set(CATALOG_KEY, published)
 
@@ -93,9 +93,9 @@ def test_client_hears_why_a_job_was_buried(site: Site, client: Client) -> None:
 
 def test_client_gets_a_report(site: Site, client: Client) -> None:
     """Our client's report job ends with the file, its rows and its checksum."""
-    client.ingest("alpha", [{"n": 1000, "note": "sold"}]).wait(15)
+    client.ingest("alpha", [{"n": 1000, "note": "sold"}]).wait(60)
 
-    done = client.report("sold", {"least": 1000}).wait(15)
+    done = client.report("sold", {"least": 1000}).wait(60)
 
     assert 1 == done["rows"]
     assert done["url"].endswith(".csv")

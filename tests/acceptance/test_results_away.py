@@ -27,18 +27,18 @@ def test_results_come_when_the_store_is_back(
     site: Site, worker: Worker, results: FaultProxy
 ) -> None:
     """Jobs commit while the store is away, are kept by the broker, and told of afterwards."""
-    site.send("before", "alpha", [{"n": 0}]).get(timeout=15)
+    site.send("before", "alpha", [{"n": 0}]).get(timeout=60)
     results.refuse()
     results.cut()
 
     told = [site.send(f"while-{n}", "alpha", [{"n": n}]) for n in range(5)]
-    wait_for(lambda: len(site.states(*(f"while-{n}" for n in range(5)))) == 5, 15, "them to commit")
-    wait_for(lambda: "jobs not settled" in worker.log, 15, "the worker to say so")
+    wait_for(lambda: len(site.states(*(f"while-{n}" for n in range(5)))) == 5, what="commits")
+    wait_for(lambda: "jobs not settled" in worker.log, what="the worker to say so")
 
     assert 5 == site.unsettled()
     results.heal()
     whole = {"rows": 1, "inserted": 1, "quarantined": 0}
-    assert [whole] * 5 == [result.get(timeout=30) for result in told]
+    assert [whole] * 5 == [result.get(timeout=60) for result in told]
     site.wait_until_settled()
     assert [(6,)] == site.query("SELECT count(*) FROM shop.alpha")
 
@@ -53,5 +53,5 @@ def test_jobs_without_result_are_not_delayed(
     site.send("quiet", "beta", [{"n": 1}], ignore_result=True)
 
     site.wait_for_state("quiet", "committed")
-    site.wait_until_settled(5)
+    site.wait_until_settled()
     results.heal()

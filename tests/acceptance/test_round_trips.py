@@ -10,10 +10,9 @@ from tests.workers import Worker
 
 JOBS = 2_000
 BATCH = 500
-#: Reserving, results, settling; what a start and a slow machine add.
-MOST_SCRIPTS = 4 * JOBS // BATCH + 60
-#: Events go out in portions, a few a second; beside them heartbeats.
-MOST_PORTIONS = 6 * JOBS // BATCH + 60
+#: Reserving, results, settling; events go out in portions, a few a second. One for each job would
+#: be several times as many, and what a slow machine adds does not come near.
+MOST_CALLS = JOBS // 5
 
 
 def test_redis_is_spoken_to_by_the_batch(site: Site, make_worker: Callable[..., Worker]) -> None:
@@ -25,7 +24,7 @@ def test_redis_is_spoken_to_by_the_batch(site: Site, make_worker: Callable[..., 
 
     worker = make_worker(site.env | settings).start()
     # Of the ledger: to ask Redis would be counted, too.
-    wait_for(lambda: committed(site) == JOBS, 30, "all jobs to be committed")
+    wait_for(lambda: committed(site) == JOBS, what="all jobs to be committed")
     worker.stop()
 
     calls = {name: stats["calls"] for name, stats in site.redis.info("commandstats").items()}
@@ -33,7 +32,7 @@ def test_redis_is_spoken_to_by_the_batch(site: Site, make_worker: Callable[..., 
     portions = calls["cmdstat_publish"] - JOBS
     scripts = calls["cmdstat_evalsha"] + calls["cmdstat_eval"]
     assert 0 == site.unsettled()
-    assert (True, True) == (scripts <= MOST_SCRIPTS, portions <= MOST_PORTIONS), calls
+    assert (True, True) == (scripts <= MOST_CALLS, portions <= MOST_CALLS), calls
 
 
 def committed(site: Site) -> int:

@@ -73,7 +73,7 @@ def test_rows_go_from_the_quarantine_through_a_file_into_their_target(
     )
     assert "2 rows enqueued in 1 job" in console.said("quarantine", "replay", "--from", str(file))
 
-    wait_for(lambda: states(site, "came") == ["replayed"] * 2, 15, "the entries to be closed")
+    wait_for(lambda: states(site, "came") == ["replayed"] * 2, what="the entries to be closed")
     assert [(1, 2), (2, 1), (3, 2)] == site.query("SELECT id, price FROM shop.item ORDER BY id")
     again = console.run("quarantine", "replay", "--from", str(file))
     assert (1, "") == (again.returncode, again.stdout)
@@ -92,16 +92,16 @@ def test_replay_killed_in_the_middle_is_run_again(site: Site, console: Console) 
             cursor.execute(f"{last} FOR UPDATE", (ENTRIES,))
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
             blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            wait_for(lambda: site.query(blocked), 20, "the second page to wait")
+            wait_for(lambda: site.query(blocked), what="the second page to wait")
             process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(60)
     replayed = set(states(site, "many"))
     assert "quarantined" in replayed
     assert len(replayed) > 1
 
     console.said("quarantine", "replay", "--job", "many")
 
-    wait_for(lambda: set(states(site, "many")) == {"replayed"}, 20, "all to be replayed")
+    wait_for(lambda: set(states(site, "many")) == {"replayed"}, what="all to be replayed")
     assert [(ENTRIES, ENTRIES)] == site.query("SELECT count(*), count(DISTINCT n) FROM shop.beta")
 
 
@@ -126,7 +126,7 @@ def test_group_of_jobs_is_redriven_and_another_discarded(site: Site, console: Co
     """A filter chooses many; what was discarded is cancelled, and asked for first."""
     for n in range(3):
         site.send(f"group-{n}", "nowhere", [{"n": n}])
-    wait_for(lambda: len(site.states("group-0", "group-1", "group-2")) == 3, 15, "all to die")
+    wait_for(lambda: len(site.states("group-0", "group-1", "group-2")) == 3, what="all to die")
 
     refused = console.run("jobs", "discard", "group-0", typed="n\n")
     assert (1, "dead") == (refused.returncode, site.states("group-0")["group-0"])

@@ -39,11 +39,11 @@ def test_batches_shrink_and_grow_with_the_target(
 
     send(site, slow)
     worker.start()
-    wait_for(lambda: len(site.states(*slow)) == len(slow), 60, "the slow jobs")
+    wait_for(lambda: len(site.states(*slow)) == len(slow), what="the slow jobs")
     while_slow = sizes(worker)
     site.query("DROP TRIGGER take_time ON shop.alpha")
     send(site, quick)
-    wait_for(lambda: len(site.states(*quick)) == len(quick), 60, "the quick jobs")
+    wait_for(lambda: len(site.states(*quick)) == len(quick), what="the quick jobs")
     site.wait_until_settled()
     afterwards = sizes(worker)[len(while_slow) :]
 

@@ -61,7 +61,7 @@ def test_group_commits(site: Site) -> None:
     """A group is only several jobs: each commits, and their results are joined."""
     jobs = [ingest(site, f"group-{n}", n) for n in range(3)]
 
-    results = group(jobs, app=site.stock).apply_async().get(timeout=15)
+    results = group(jobs, app=site.stock).apply_async().get(timeout=60)
 
     assert [{"rows": 1, "inserted": 1, "quarantined": 0}] * 3 == results
 
@@ -75,6 +75,6 @@ def ingest(site: Site, id_: str, n: int = NEVER) -> Signature:
 def buried(site: Site, result: Any, id_: str) -> str:
     """Wait for the job's burial and return the reason, the same for producer and ledger."""
     with pytest.raises(Exception, match="cannot follow this task"):
-        result.get(timeout=15)
+        result.get(timeout=60)
     assert {id_: "dead"} == site.states(id_)
     return site.error(id_)

@@ -17,7 +17,7 @@ NEVER = 666
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
     """Let a child wait at the gate for as long as the test needs."""
-    return {"CELERIAC_LOCK_SECONDS": "8"}
+    return {"CELERIAC_LOCK_SECONDS": "60", "CELERIAC_STATEMENT_SECONDS": "70"}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_expired_job_is_cancelled(site: Site) -> None:
     result = site.send("late", "alpha", [{"n": NEVER}], expires=past())
 
     with pytest.raises(Exception, match="expired at"):
-        result.get(timeout=15)
+        result.get(timeout=60)
     assert "REVOKED" == result.state
     assert {"late": "cancelled"} == site.states("late")
 
@@ -49,7 +49,7 @@ def test_job_expires_while_it_waits(site: Site) -> None:
         wait_for(lambda: datetime.now(UTC) > ends, what="its time to be over")
 
     with pytest.raises(Exception, match="expired at"):
-        result.get(timeout=15)
+        result.get(timeout=60)
     assert {"waits": "cancelled", "busy-1": "committed"} == site.states("waits", "busy-1")
 
 
@@ -60,7 +60,7 @@ def test_revoked_before_it_arrives(site: Site, worker: Worker) -> None:
     result = site.send("unwanted", "alpha", [{"n": NEVER}])
 
     with pytest.raises(Exception, match="revoked"):
-        result.get(timeout=15)
+        result.get(timeout=60)
     assert "REVOKED" == result.state
     assert {"unwanted": "cancelled"} == site.states("unwanted")
 
@@ -78,7 +78,7 @@ def test_cancelled_while_nobody_listened(site: Site, eta: float | None) -> None:
         wait_for(lambda: site.queued() == 0, what="the worker to reserve both")
 
     with pytest.raises(Exception, match="revoked"):
-        result.get(timeout=15)
+        result.get(timeout=60)
     site.wait_for_state(f"beside-{eta}", "committed")
     assert {id_: "cancelled"} == site.states(id_)
 
@@ -94,7 +94,7 @@ def test_revoked_while_it_waits(site: Site, worker: Worker) -> None:
         revoke(site, worker, "waiting")
 
     with pytest.raises(Exception, match="revoked"):
-        unwanted.get(timeout=15)
+        unwanted.get(timeout=60)
     site.wait_for_state("neighbour", "committed")
     assert {"waiting": "cancelled"} == site.states("waiting")
 
@@ -107,7 +107,7 @@ def test_terminated_while_it_runs(site: Site) -> None:
         site.stock.control.revoke("endless", terminate=True, signal="KILL")
 
         with pytest.raises(Exception, match="revoked"):
-            unwanted.get(timeout=15)
+            unwanted.get(timeout=60)
     assert {"endless": "cancelled"} == site.states("endless")
     assert [] == site.query("SELECT 1 FROM shop.gate WHERE n = %s", (NEVER,))
 
@@ -116,7 +116,7 @@ def test_eta_is_waited_for(site: Site) -> None:
     """A job with a time to start at commits then, not before."""
     eta = datetime.now(UTC) + timedelta(seconds=1)
 
-    site.send("later", "alpha", [{"n": 1}], eta=eta).get(timeout=15)
+    site.send("later", "alpha", [{"n": 1}], eta=eta).get(timeout=60)
 
     ((at,),) = site.query("SELECT committed_at FROM celeriac.job WHERE id = 'later'")
     assert at >= eta
@@ -126,7 +126,7 @@ def revoke(site: Site, worker: Worker, id_: str) -> None:
     """Revoke a job and wait until the worker knows."""
     site.stock.control.revoke(id_)
     inspect = site.stock.control.inspect([worker.name], limit=1)
-    wait_for(lambda: id_ in (inspect.revoked() or {}).get(worker.name, []), 15, "the revocation")
+    wait_for(lambda: id_ in (inspect.revoked() or {}).get(worker.name, []), what="the revocation")
 
 
 def past() -> datetime:

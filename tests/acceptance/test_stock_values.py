@@ -59,7 +59,7 @@ def test_positional_arguments(site: Site) -> None:
     """Arguments may be passed by position, in the order of the contract."""
     result = site.send_task(TASK, args=["alpha", [{"n": 1}]], task_id="positional")
 
-    assert {"rows": 1, "inserted": 1, "quarantined": 0} == result.get(timeout=15)
+    assert {"rows": 1, "inserted": 1, "quarantined": 0} == result.get(timeout=60)
 
 
 @pytest.mark.parametrize("id_", ["1", "Zürich / 2024 → #1?", "'; DROP TABLE job --", "x" * 200])
@@ -67,7 +67,7 @@ def test_any_string_is_an_id(site: Site, id_: str) -> None:
     """Any string of up to 200 characters names a job in result and ledger."""
     result = site.send(id_, "alpha", [{"n": 1}])
 
-    assert {"rows": 1, "inserted": 1, "quarantined": 0} == result.get(timeout=15)
+    assert {"rows": 1, "inserted": 1, "quarantined": 0} == result.get(timeout=60)
     assert {id_: "committed"} == site.states(id_)
 
 

@@ -23,7 +23,7 @@ def test_worker_runs_on_another_transport(site: Site, worker: Worker) -> None:
     results = [site.send(f"job-{n}", "alpha", [{"n": n}]) for n in range(20)]
 
     whole = {"rows": 1, "inserted": 1, "quarantined": 0}
-    assert [whole] * 20 == [result.get(timeout=15) for result in results]
+    assert [whole] * 20 == [result.get(timeout=60) for result in results]
     site.wait_until_settled()
     assert [(20,)] == site.query("SELECT count(*) FROM shop.alpha")
     assert site.redis.sismember(CONSUMED, QUEUE)

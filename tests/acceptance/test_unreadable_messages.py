@@ -107,7 +107,7 @@ def test_unknown_task_fails_at_its_producer(site: Site) -> None:
     with pytest.raises(
         Exception, match=r"unknown task 'shop.unknown'; known are: .*celeriac.ingest"
     ):
-        result.get(timeout=15)
+        result.get(timeout=60)
 
 
 def bury(site: Site, worker: Worker, given: object) -> str:
@@ -116,13 +116,13 @@ def bury(site: Site, worker: Worker, given: object) -> str:
 
     site.push(given)
 
-    wait_for(lambda: dead(site) != before or not worker.is_running, 8, "a job to be buried")
+    wait_for(lambda: dead(site) != before or not worker.is_running, what="a job to be buried")
     new = dead(site).items() - before.items()
     ((id_, (error, payload)),) = new
     assert payload
-    site.wait_until_settled(5)
+    site.wait_until_settled()
     site.send(f"after {id_}", "alpha", [{"n": 1}])
-    site.wait_for_state(f"after {id_}", "committed", 5)
+    site.wait_for_state(f"after {id_}", "committed")
     return error
 
 

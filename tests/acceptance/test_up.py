@@ -1,6 +1,7 @@
 """`python -m worker up`: from nothing to a checked main job, and back to nothing."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -119,6 +120,12 @@ def test_main_job_runs_once_and_again(up: Up) -> None:
     second_status, second_said = up.end()
 
     assert "all rows are accounted for" in first_said
+    reports = re.findall(r"^report: (\w+): .*?(\w+)\s+\((\d+)", first_said, re.MULTILINE)
+    assert [
+        ("carrier_delays", "html", "16"),
+        ("flights_book", "xlsx", "191"),
+        ("delays_by_hour", "html", "19"),
+    ] == reports
     assert "5,222 of these jobs had run before" in second_said
     assert "all rows are accounted for" in second_said
     assert (0, 0) == (first_status, second_status)

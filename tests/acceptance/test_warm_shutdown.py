@@ -19,7 +19,11 @@ def start_worker(site: Site) -> Iterator[Callable[[], Worker]]:
     started: list[Worker] = []
 
     def start() -> Worker:
-        started.append(Worker(site.env | {"CELERIAC_LOCK_SECONDS": "8"}).start())
+        started.append(
+            Worker(
+                site.env | {"CELERIAC_LOCK_SECONDS": "60", "CELERIAC_STATEMENT_SECONDS": "70"}
+            ).start()
+        )
         return started[-1]
 
     yield start
@@ -36,17 +40,17 @@ def test_warm_shutdown_loses_nothing(site: Site, start_worker: Callable[[], Work
         site.wait_for_the_gate()
         for n, id_ in enumerate(ids):
             site.send(id_, "alpha", [{"n": n}], ignore_result=True)
-        wait_for(lambda: site.queued() == 0, 15, "the worker to reserve all")
+        wait_for(lambda: site.queued() == 0, what="the worker to reserve all")
 
         os.kill(first.pid, signal.SIGTERM)
-        wait_for(lambda: "Warm shutdown" in first.log, 15, "the shutdown to begin")
-    wait_for(lambda: not first.is_running, 20, "the worker to end")
+        wait_for(lambda: "Warm shutdown" in first.log, what="the shutdown to begin")
+    wait_for(lambda: not first.is_running, what="the worker to end")
 
     assert 0 == first.returncode
-    assert {"rows": 1, "inserted": 1, "quarantined": 0} == running.get(timeout=5)
+    assert {"rows": 1, "inserted": 1, "quarantined": 0} == running.get(timeout=60)
     assert site.queued() == site.unsettled() == JOBS - len(site.states(*ids))
     start_worker()
-    wait_for(lambda: len(site.states(*ids)) == JOBS, 15, "the second worker to end them")
+    wait_for(lambda: len(site.states(*ids)) == JOBS, what="the second worker to end them")
     site.wait_until_settled()
     assert {"committed"} == set(site.states(*ids).values())
     assert [(JOBS, JOBS)] == site.query("SELECT count(*), count(DISTINCT n) FROM shop.alpha")
@@ -55,7 +59,7 @@ def test_warm_shutdown_loses_nothing(site: Site, start_worker: Callable[[], Work
 def test_idle_worker_ends_cleanly(site: Site, start_worker: Callable[[], Worker]) -> None:
     """An idle worker ends with status 0, leaves no connection and no reservation behind."""
     worker = start_worker()
-    site.send("lone", "beta", [{"n": 1}]).get(timeout=15)
+    site.send("lone", "beta", [{"n": 1}]).get(timeout=60)
 
     worker.stop()
 
@@ -65,4 +69,4 @@ def test_idle_worker_ends_cleanly(site: Site, start_worker: Callable[[], Worker]
         "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name LIKE 'celeriac%%'"
     )
-    wait_for(lambda: not site.query(connections, ()), 5, "PostgreSQL to see the connections closed")
+    wait_for(lambda: not site.query(connections, ()), what="PostgreSQL to see their ends")

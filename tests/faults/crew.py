@@ -9,12 +9,9 @@ from random import Random
 
 import psutil
 
-from tests.faults.crash_points import FOLDER, ORPHANS_LIVE
+from tests.faults.crash_points import ORPHANS_LIVE
 from tests.waiting import wait_for
 from tests.workers import Worker
-
-#: Any single step is awaited that long: start, fault, progress, end.
-PATIENCE_SECONDS = 60.0
 
 _KILLED_CHILD = re.compile(r"pid:(\d+) exited with 'signal 9 \(SIGKILL\)'")
 
@@ -51,7 +48,7 @@ class Crew:
                 self.add()
             return self.living()
 
-        wait_for(filled_up, PATIENCE_SECONDS, "a worker to be ready")
+        wait_for(filled_up, what="a worker to be ready")
 
     def living(self) -> list[Worker]:
         """Return the workers that consume."""
@@ -65,8 +62,8 @@ class Crew:
         for worker in running:
             worker.wait_ready()
             os.kill(worker.pid, signal.SIGTERM)
-        wait_for(lambda: not any(one.is_running for one in running), PATIENCE_SECONDS, "their end")
-        wait_for(lambda: not self.processes(), PATIENCE_SECONDS, "the last child to end")
+        wait_for(lambda: not any(one.is_running for one in running), what="their end")
+        wait_for(lambda: not self.processes(), what="the last child to end")
         assert [0] * len(running) == [worker.returncode for worker in running]
 
     def kill_any(self, random: Random) -> None:
@@ -86,7 +83,7 @@ class Crew:
 
     def processes(self) -> list[psutil.Process]:
         """Return every process of these workers that is alive, orphans included."""
-        return list(_with_environment(FOLDER, self.env[FOLDER]))
+        return list(_in_sessions({worker.pid for worker in self.workers}))
 
     def lost_children(self) -> int:
         """Count the batches whose child died, by the word of the workers."""
@@ -106,9 +103,9 @@ class Crew:
         return [one for one in self.processes() if one.pid not in mains and one.ppid() not in mains]
 
 
-def _with_environment(name: str, value: str) -> Iterator[psutil.Process]:
+def _in_sessions(leaders: set[int]) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
-        # Zombies have no environment: a process that only waits for its parent is not found.
-        with suppress(psutil.Error):
-            if process.environ().get(name) == value:
+        with suppress(psutil.Error, ProcessLookupError):
+            # A process that only waits for its parent is none.
+            if os.getsid(process.pid) in leaders and process.status() != psutil.STATUS_ZOMBIE:
                 yield process

@@ -82,8 +82,8 @@ class DepotSite:
         def stopped() -> list[int]:
             return [pid for pid in children if psutil.Process(pid).status() == "stopped"]
 
-        wait_for(lambda: not is_armed(self.points), SECONDS, "a child to reach its point")
-        return wait_for(stopped, SECONDS, "a child to stand still")[0]
+        wait_for(lambda: not is_armed(self.points), what="a child to reach its point")
+        return wait_for(stopped, what="a child to stand still")[0]
 
     def state(self, id_: str) -> str | None:
         """Read how the ledger has a job."""
@@ -92,11 +92,11 @@ class DepotSite:
 
     def wait_for_state(self, id_: str, state: str) -> None:
         """Wait until the ledger has a job so."""
-        wait_for(lambda: self.state(id_) == state, SECONDS, f"{id_} to be {state}")
+        wait_for(lambda: self.state(id_) == state, what=f"{id_} to be {state}")
 
     def wait_until_settled(self) -> None:
         """Wait until the broker keeps no job."""
-        wait_for(lambda: sum(places(self.broker_url, QUEUE)) == 0, SECONDS, "nothing to be left")
+        wait_for(lambda: sum(places(self.broker_url, QUEUE)) == 0, what="nothing to be left")
 
     def account(self, id_: str) -> tuple[Any, ...]:
         """Return state, rows, inserted, quarantined and error of a job."""

@@ -51,6 +51,18 @@ class Link:
 
     async def run(self) -> None:
         """Carry until both ends have finished, one broke, or the link is cut."""
+        # Only ``cut`` cancels; whoever started this task would take its cancellation for a fault.
+        with suppress(asyncio.CancelledError):
+            await self._carry()
+
+    def cut(self, *, reset: bool) -> None:
+        """Close both ends now."""
+        for end in self._ends.values():
+            end.hang_up(reset=reset)
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    async def _carry(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for direction in Direction:
@@ -63,13 +75,6 @@ class Link:
         finally:
             if self._held is not None:
                 self._weather.commits_to_cut += 1
-
-    def cut(self, *, reset: bool) -> None:
-        """Close both ends now."""
-        for end in self._ends.values():
-            end.hang_up(reset=reset)
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
 
     async def _collect(self, direction: Direction, under_way: _UnderWay) -> None:
         source = self._ends[_opposite(direction)].reader

@@ -8,7 +8,7 @@ from uuid import uuid4
 from celery import Celery
 
 from tests.faults.history import History, SentJob, SentRow
-from tests.faults.slow_kind import AMOUNT, QUEUE, RUNS, TARGET, TASK
+from tests.faults.slow_kind import AMOUNT, ENOUGH, QUEUE, RUNS, TARGET, TASK
 from tests.faults.storm import Storm
 from tests.waiting import wait_for
 
@@ -60,13 +60,17 @@ class SlowJobs:
                 history.ack(job.id)
         return [job.id for job in jobs]
 
+    def let_end(self) -> None:
+        """Let all of them come to their end, however long they were to take."""
+        self._runs.with_name(self._runs.name + ENOUGH).touch()
+
     def runs(self) -> Counter[str]:
         """Count the runs of each job that has ever begun."""
         return Counter(self._runs.read_text().split()) if self._runs.exists() else Counter()
 
     def wait_until_running(self, jobs: list[str]) -> None:
         """Wait until all of them have begun."""
-        wait_for(lambda: set(jobs) <= self.runs().keys(), 30, "the slow jobs to run")
+        wait_for(lambda: set(jobs) <= self.runs().keys(), what="the slow jobs to run")
 
 
 def _job(task: str) -> SentJob:

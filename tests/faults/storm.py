@@ -10,7 +10,7 @@ import psycopg2
 import psycopg2.extensions
 
 from tests.faults.crash_points import FOLDER, CrashPoints, Point, Victim
-from tests.faults.crew import PATIENCE_SECONDS, Crew
+from tests.faults.crew import Crew
 from tests.faults.honest_worker import TARGETS_SQL
 from tests.faults.load import Load
 from tests.faults.oracle import AtomicityWatch, Verdict, check
@@ -89,13 +89,13 @@ class Storm:
     def advance(self, jobs: int = 5) -> None:
         """Wait until more jobs have come to their end."""
         goal = self.ended() + jobs
-        wait_for(lambda: self.ended() >= goal, PATIENCE_SECONDS, f"{jobs} more jobs")
+        wait_for(lambda: self.ended() >= goal, what=f"{jobs} more jobs")
 
     def kill_at(self, point: Point, victim: Victim = Victim.SELF) -> None:
         """Let the next process die that reaches a point, and wait for progress after that."""
         goal = len(self.points.kills()) + 1
         self.points.arm(point, victim)
-        wait_for(lambda: len(self.points.kills()) >= goal, PATIENCE_SECONDS, f"kill at {point}")
+        wait_for(lambda: len(self.points.kills()) >= goal, what=f"kill at {point}")
         self.advance()
 
     def finish(self) -> Verdict:
@@ -105,7 +105,7 @@ class Storm:
         self.drain()
         verdict = self.judge()
         self.crew.stop()
-        wait_for(lambda: not self.execute(_CONNECTED)[0][0], 10, "all connections to be closed")
+        wait_for(lambda: not self.execute(_CONNECTED)[0][0], what="all connections to be closed")
         self.watch.assert_clean()
         return verdict
 

@@ -7,11 +7,10 @@ import pytest
 from celery import Celery
 
 from tests.faults.crash_points import Point
-from tests.faults.crew import PATIENCE_SECONDS
 from tests.faults.killer_kind import DEATHS, QUEUE, TASK
 from tests.faults.redis_state import places
 from tests.faults.storm import QUICK_RECOVERY, Storm
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 CRASH_LIMIT = 2
 JOBS = 150
@@ -31,7 +30,7 @@ def storm(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Storm]:
 @pytest.mark.parametrize(
     ("point", "crashes"),
     [
-        pytest.param(Point.HANDED_OVER, 5, id="handed over"),
+        pytest.param(Point.HANDED_OVER, CRASH_LIMIT + 1, id="handed over"),
         pytest.param(Point.GATHERED, 5, id="gathered", marks=pytest.mark.storm),
         pytest.param(Point.RESERVED, 5, id="reserved", marks=pytest.mark.storm),
     ],
@@ -44,11 +43,11 @@ def test_crashes_bury_no_bystander(storm: Storm, point: Point, crashes: int) -> 
     for crash in range(1, crashes + 1):
         storm.points.arm(point)
         storm.crew.add()
-        wait_for(lambda: len(storm.points.kills()) >= crash, PATIENCE_SECONDS, f"crash {crash}")  # noqa: B023
+        wait_for(lambda: len(storm.points.kills()) >= crash, what=f"crash {crash}")  # noqa: B023
         assert JOBS == sum(places(storm.broker_url)), "jobs ended before the last crash"
     storm.crew.replace_dead()
 
-    wait_for(lambda: storm.ended() == JOBS, PATIENCE_SECONDS, "all jobs to end")
+    wait_for(lambda: storm.ended() == JOBS, what="all jobs to end")
     assert [] == storm.execute(_DEAD)
     storm.finish().assert_clean()
 
@@ -61,10 +60,10 @@ def test_a_lone_job_is_not_blamed_for_the_first_death(storm: Storm) -> None:
     storm.points.arm(Point.HANDED_OVER)
 
     storm.load.start(seed=52, jobs=1, rate=0)
-    wait_for(storm.points.kills, PATIENCE_SECONDS, "the crash")
+    wait_for(storm.points.kills, what="the crash")
     storm.crew.replace_dead(workers=1)
 
-    wait_for(lambda: storm.ended() == 1, PATIENCE_SECONDS, "the job to end")
+    wait_for(lambda: storm.ended() == 1, what="the job to end")
     assert [] == storm.execute(_DEAD)
     storm.finish().assert_clean()
 
@@ -89,7 +88,7 @@ def test_poison_that_ends_the_whole_worker_is_buried(storm: Storm, tmp_path: Pat
         storm.crew.replace_dead(workers=1)
         return storm.ended() == NEIGHBOURS + 1
 
-    wait_for(all_ended, 150, "every job to end, under a supervisor")
+    wait_for(all_ended, 2 * PATIENCE_SECONDS, "every job to end, under a supervisor")
 
     together, *alone = (int(line) for line in deaths.read_text().split())
     assert together > 1, "the poison was alone from the start: nobody was in danger"

@@ -62,7 +62,7 @@ def test_stock_workers_give_none_of_our_jobs_back(
     slow.wait_until_running(jobs)
     answers = [stock.send_task(TASK, (0.1,), queue=QUEUE) for _ in range(20)]
 
-    assert [0.1] * 20 == [answer.get(timeout=20) for answer in answers]
+    assert [0.1] * 20 == [answer.get(timeout=60) for answer in answers]
     assert set() == set(books(storm)) - {QUEUE}
     storm.finish().assert_clean()
     assert dict.fromkeys(jobs, 1) == slow.runs()
@@ -76,12 +76,12 @@ def test_our_workers_leave_stock_jobs_alone(
     dying = start_stock()
     storm.start(seed=92, rate=20)
     answer = stock.send_task(TASK, (LONG_SECONDS,), queue=QUEUE)
-    wait_for(lambda: books(storm) == [QUEUE], 20, "the stock worker to reserve its job")
+    wait_for(lambda: books(storm) == [QUEUE], what="the stock worker to reserve its job")
 
     dying.kill()
     ours = storm.crew.workers[0]
     ours.kill()
-    wait_for(lambda: not reserved_by(storm.broker_url, ours.pid), 20, "our own recovery")
+    wait_for(lambda: not reserved_by(storm.broker_url, ours.pid), what="our own recovery")
     let_pass(VISIBILITY_SECONDS)
 
     assert [QUEUE] == books(storm)
@@ -89,4 +89,4 @@ def test_our_workers_leave_stock_jobs_alone(
     storm.finish().assert_clean()
     assert [QUEUE] == books(storm)
     start_stock()
-    assert LONG_SECONDS == answer.get(timeout=40)
+    assert LONG_SECONDS == answer.get(timeout=60)

@@ -60,7 +60,7 @@ def test_callers_killed_around_their_commit(worker_env: dict[str, str], kills: i
             known += kill_a_caller(env, number * ROOM, word, random.Random(number).randint(1, 60))
         # The server may still be at a COMMIT that it got before the kill.
         wait_for(lambda: not query(database, CALLERS, (NAME,)), what="the callers' backends to end")
-        wait_for(lambda: outbox(env) == (0, 0), 60, "all jobs to end")
+        wait_for(lambda: outbox(env) == (0, 0), what="all jobs to end")
     finally:
         relay.kill()
         worker.kill()

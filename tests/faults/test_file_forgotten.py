@@ -1,9 +1,6 @@
 """Redis forgets a file job that is under way: what came by the outbox goes on all the same."""
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +10,8 @@ import pytest
 from tests.faults.depot_site import APP, BROKER, QUEUE, TASK, DepotSite, make_site
 from tests.faults.file_points import FilePoint
 from tests.integration.depot import arguments, parcels, write_csv
-from tests.workers import ROOT, Worker
+from tests.integration.relays import RelayProcess
+from tests.workers import Worker
 from worker.embedded import EmbeddedValkey
 
 ROWS = 450
@@ -28,10 +26,10 @@ def site(database: str, valkey_server: EmbeddedValkey, tmp_path: Path) -> DepotS
 @pytest.fixture
 def relay(site: DepotSite) -> Iterator[None]:
     """A relay, as an operator starts it."""
-    env = {**os.environ, **site.env, "PYTHONPATH": f"{ROOT}:{ROOT / 'client' / 'src'}"}
-    with subprocess.Popen([sys.executable, "-m", "worker", "relay"], cwd=ROOT, env=env) as process:
-        yield
-        process.terminate()
+    process = RelayProcess(site.env)
+    process.start()
+    yield
+    process.stop()
 
 
 @pytest.mark.usefixtures("relay")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.depot_site import APP, QUEUE, SECONDS, DepotSite, make_site
+from tests.faults.depot_site import APP, QUEUE, DepotSite, make_site
 from tests.faults.file_points import FilePoint, is_armed
 from tests.integration.depot import parcels, write_csv
 from tests.waiting import wait_for
@@ -101,7 +101,7 @@ def test_child_that_wakes_late_writes_nothing(site: DepotSite, make: Callable[[]
     site.wait_for_state("late", "committed")
 
     os.kill(child, signal.SIGCONT)
-    wait_for(lambda: not is_alive(child), SECONDS, "the child to end")
+    wait_for(lambda: not is_alive(child), what="the child to end")
 
     assert Counter(parcels(ROWS)) == site.stored()
     assert ("committed", ROWS, ROWS, 0, None) == site.account("late")
@@ -118,10 +118,10 @@ def test_stopping_worker_leaves_the_rest_to_another(
     site.send("left", "parcel", file)
     child = site.wait_for_stop(first.children())
     os.kill(first.pid, signal.SIGTERM)
-    wait_for(lambda: "Warm shutdown" in first.log, SECONDS, "the worker to hear it")
+    wait_for(lambda: "Warm shutdown" in first.log, what="the worker to hear it")
 
     os.kill(child, signal.SIGCONT)
-    wait_for(lambda: not first.is_running, SECONDS, "the worker to end")
+    wait_for(lambda: not first.is_running, what="the worker to end")
 
     assert ("working", 300) == (site.state("left"), site.stored().total())
     second = make().start()

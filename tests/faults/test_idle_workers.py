@@ -14,7 +14,7 @@ from tests.faults.storm import Storm
 from tests.waiting import wait_for
 from tests.workers import Worker
 
-WORKERS = 8
+WORKERS = 4
 MEBIBYTE = 1024 * 1024
 
 _WHO_COMMITTED = "SELECT DISTINCT worker FROM celeriac.job"
@@ -42,7 +42,7 @@ def test_a_job_wakes_one_of_many_idle_workers(storm: Storm, tmp_path: Path) -> N
     with EventLog(producer) as log:
         sent_before = sent_bytes(storm)
         (large,) = entries.send(note_bytes=MEBIBYTE)
-        answer = large.get(timeout=20)
+        answer = large.get(timeout=60)
         log.wait_for(large.id, "task-succeeded")
         sent = sent_bytes(storm) - sent_before
 
@@ -55,7 +55,7 @@ def test_a_job_wakes_one_of_many_idle_workers(storm: Storm, tmp_path: Path) -> N
         entries.send()
         return len(storm.execute(_WHO_COMMITTED)) == WORKERS
 
-    wait_for(all_have_committed, 20, "a job for each worker")
+    wait_for(all_have_committed, what="a job for each worker")
     storm.finish().assert_clean()
 
 

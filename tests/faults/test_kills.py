@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults.crash_points import Point
-from tests.faults.crew import PATIENCE_SECONDS
 from tests.faults.proxy import FaultProxy
 from tests.faults.storm import Storm
 from tests.waiting import wait_for
@@ -15,7 +14,7 @@ from worker.embedded import EmbeddedPostgres
 
 #: How often a fault strikes: in the ordinary run of the tests, and in a long storm.
 STORM = pytest.param(100, id="storm", marks=(pytest.mark.storm, pytest.mark.timeout(1800)))
-strikes = pytest.mark.parametrize("times", [pytest.param(4, id="sample"), STORM])
+strikes = pytest.mark.parametrize("times", [pytest.param(2, id="sample"), STORM])
 #: Where a sample would say in other words what another test says.
 long_strikes = pytest.mark.parametrize("times", [STORM])
 
@@ -89,7 +88,7 @@ def test_answers_to_commit_cut_off(
 
         for cut in range(1, times + 1):
             proxy.cut_commit_answers()
-            wait_for(lambda: proxy.commits_cut >= cut, PATIENCE_SECONDS, f"cut {cut}")  # noqa: B023
+            wait_for(lambda: proxy.commits_cut >= cut, what=f"cut {cut}")  # noqa: B023
             storm.advance()
 
         storm.finish().assert_clean()

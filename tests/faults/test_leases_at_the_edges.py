@@ -34,7 +34,7 @@ def test_a_worker_without_room_keeps_its_lease(storm: Storm, tmp_path: Path) -> 
         worker.wait_ready()
 
     jobs = slow.send(4, 4, 4, task=LONG_TASK, queue=LONG_QUEUE)
-    wait_for(lambda: storm.ended() == len(jobs), 30, "the long jobs to end")
+    wait_for(lambda: storm.ended() == len(jobs), what="the long jobs to end")
 
     storm.finish().assert_clean()
     assert dict.fromkeys(jobs, 1) == slow.runs()
@@ -61,5 +61,5 @@ def test_a_queue_that_is_added_later(storm: Storm, tmp_path: Path) -> None:
 
     dying.kill()
 
-    wait_for(lambda: storm.ended() == len(jobs), 30, "all of them to end")
+    wait_for(lambda: storm.ended() == len(jobs), what="all of them to end")
     storm.finish().assert_clean()

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults.crash_points import MUTANT, Point, Victim
-from tests.faults.crew import PATIENCE_SECONDS
 from tests.faults.storm import Storm
 from tests.waiting import wait_for
 
@@ -68,10 +67,10 @@ def violations_after(storm: Storm, defect: str, death: Death) -> set[str]:
     storm.load.wait()
     storm.points.arm(*death)
     storm.crew.add()
-    wait_for(storm.points.kills, PATIENCE_SECONDS, "a process to die")
+    wait_for(storm.points.kills, what="a process to die")
     if death is WHOLE_WORKER:
         # It told before it died: until it has, it would be taken for its own successor.
-        wait_for(lambda: not storm.crew.living(), PATIENCE_SECONDS, "its worker to be gone")
+        wait_for(lambda: not storm.crew.living(), what="its worker to be gone")
     # What is under way now is not lost; what is told now has to be true already.
     told = any("SUCCESS, the ledger says" in lie for lie in storm.judge().status_lies)
     storm.crew.replace_dead(workers=1)

@@ -17,6 +17,12 @@ LOAD = Workload(seed=5, jobs=40, fewest_rows=3, most_rows=8, bad_share=0.2, want
 JOBS = list(LOAD)
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 def job_of(target: str) -> SentJob:
     """Return a job whose first row is good and that holds a bad one."""
     return next(

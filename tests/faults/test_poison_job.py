@@ -54,7 +54,7 @@ def test_poison_is_buried_alone(
     poison = sent.pop(NEIGHBOURS // 2)
 
     worker = make_worker(poisoned_env).start()
-    wait_for(lambda: all(one.ready() for one in [poison, *sent]), 60, "every job to end")
+    wait_for(lambda: all(one.ready() for one in [poison, *sent]), what="every job to end")
 
     deaths = [int(line) for line in (tmp_path / "deaths").read_text().split()]
     assert deaths[0] > 1, "the poison was alone from the start: nobody was in danger"

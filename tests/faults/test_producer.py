@@ -83,11 +83,11 @@ def test_an_outage_is_noted_and_survived(
     """Sends into an outage are in doubt; after it the producer goes on to its end."""
     history = tmp_path / "history.jsonl"
     producer = started(proxy.redis_url(), history, "--jobs", "150", "--rate", "50")
-    wait_for(lambda: count(history, Outcome.ACKED) >= 10, SECONDS)
+    wait_for(lambda: count(history, Outcome.ACKED) >= 10)
 
     proxy.refuse()
     proxy.cut()
-    wait_for(lambda: count(history, Outcome.INDETERMINATE) >= 2, SECONDS)
+    wait_for(lambda: count(history, Outcome.INDETERMINATE) >= 2)
     proxy.heal()
 
     summary = finished(producer)
@@ -104,10 +104,10 @@ def test_a_lost_answer_is_sent_again_under_its_id(
     """With ``--resend`` a job whose answer was lost is in the queue more than once."""
     history = tmp_path / "history.jsonl"
     producer = started(proxy.redis_url(), history, "--jobs", "40", "--rate", "40", "--resend")
-    wait_for(lambda: count(history, Outcome.ACKED) >= 5, SECONDS)
+    wait_for(lambda: count(history, Outcome.ACKED) >= 5)
 
     proxy.half_open(to_server=False)
-    wait_for(lambda: count(history, Outcome.INDETERMINATE) >= 1, SECONDS)
+    wait_for(lambda: count(history, Outcome.INDETERMINATE) >= 1)
     proxy.heal()
 
     finished(producer)

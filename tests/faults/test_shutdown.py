@@ -4,7 +4,6 @@ import os
 import signal
 from pathlib import Path
 
-from tests.faults.crew import PATIENCE_SECONDS
 from tests.faults.storm import Storm
 from tests.waiting import wait_for
 
@@ -17,7 +16,7 @@ def test_rolling_restarts_lose_nothing(worker_env: dict[str, str], tmp_path: Pat
 
         for worker in list(storm.crew.workers):
             os.kill(worker.pid, signal.SIGTERM)
-            wait_for(lambda: worker.returncode is not None, PATIENCE_SECONDS, "its end")  # noqa: B023
+            wait_for(lambda: worker.returncode is not None, what="its end")  # noqa: B023
             assert 0 == worker.returncode, worker.log[-2000:]
             storm.crew.replace_dead()
             storm.advance(50)

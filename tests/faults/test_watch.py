@@ -17,6 +17,12 @@ JOBS = list(Workload(seed=7, jobs=60, fewest_rows=2, most_rows=6, bad_share=0.1)
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def run(database: str, result_url: str, tmp_path: Path) -> HonestWorker:
     """A database with the oracle's targets."""
     return HonestWorker(tmp_path / "history.jsonl", database, result_url)

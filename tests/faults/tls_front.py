@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 HOST = "127.0.0.1"
-_CALL_SECONDS = 10
+_CALL_SECONDS = 60.0
 
 
 class TlsFront:
