@@ -24,7 +24,7 @@ run: $(VENV)/runs ## set everything up, run the main job, stay up with Flower (O
 	$(BIN)/python -m worker up --dir $(DIR) $(if $(ONCE),--once,--main-job)
 
 test: $(VENV)/tested ## run the tests (ARGS="-k name" passes options to pytest)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/tested ## check style, format and types
 	$(BIN)/ruff check .
@@ -52,9 +52,10 @@ $(VENV)/runs: requirements.txt client/pyproject.toml | $(VENV)/made
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/tested: requirements-dev.txt $(VENV)/runs
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@
+# In one call, which resolves once, and compiles what is used when it is used.
+$(VENV)/tested: requirements-dev.txt requirements.txt client/pyproject.toml | $(VENV)/made
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements-dev.txt
+	@touch $(VENV)/runs $@
 
 $(VENV)/made:
 	@$(PYTHON) -c '$(SUITS)' || { echo "Celeriac runs on Python 3.11 to 3.13, but $(PYTHON) is \

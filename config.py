@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, Secret, ValidationError, field_validator
@@ -51,10 +51,15 @@ class Settings(BaseModel):
         (), description="further kinds, package.module:KIND, separated by commas"
     )
     artifacts: str = Field("var/artifacts", description="where report files go (an fsspec URL)")
+    artifact_days: float = Field(90, gt=0, description="then a report's file is removed")
+    artifact_runs: int | None = Field(None, ge=1, description="most files kept of a report")
     inbox: Path | None = Field(None, description="folder that file jobs may read from")
     file_prefixes: tuple[str, ...] = Field((), description="URLs below which they may read too")
     file_max_bytes: int = Field(1 << 40, ge=1, description="largest file, decompressed")
     key_prefix: str = Field("", description="prefix of every Redis key")
+    alive_file: Path | None = Field(
+        None, description="file for one process's signs of life, see `python -m worker health`"
+    )
 
     concurrency: int = Field(2, ge=1, le=256, description="child processes of a worker")
     pool_size: int = Field(2, ge=1, le=64, description="PostgreSQL connections of one child")
@@ -70,14 +75,13 @@ class Settings(BaseModel):
 
     batch_jobs: int = Field(1_000, ge=1, le=10_000, description="most jobs in one transaction")
     batch_rows: int = Field(20_000, ge=1, le=1_000_000, description="most rows in one transaction")
-    batch_bytes: int = Field(
-        16 * 1024 * 1024, ge=1024, description="most payload bytes in one transaction"
-    )
-    prefetch_jobs: int = Field(
-        4_000, ge=1, description="most jobs that a worker has reserved at a time"
-    )
+    batch_bytes: int = Field(1 << 24, ge=1024, description="most payload bytes in one transaction")
+    prefetch_jobs: int = Field(4_000, ge=1, description="most jobs that a worker has reserved")
     batch_seconds: float = Field(120, gt=0, description="then the child is taken for lost")
     report_seconds: float = Field(200, gt=0, description="limit of one report")
+    report_lock_seconds: float = Field(2, gt=0, description="limit of a report's wait for a lock")
+    report_work_mem: str | None = Field(None, description="work_mem of reports, such as 64MB")
+    report_role: str | None = Field(None, description="role of reports, one that can only read")
     linger_seconds: float = Field(
         0, ge=0, le=10, description="how long jobs wait for company although a child is free"
     )
@@ -94,6 +98,9 @@ class Settings(BaseModel):
     )
     dedupe_days: float = Field(30, ge=1, description="for so long a job that comes again is known")
     quarantine_days: float | None = Field(None, gt=0, description="then undecided rows are dropped")
+    missed_ticks: Literal["skip", "last", "all"] = Field(
+        "last", description="ticks that no scheduler saw to: which of them are made up for"
+    )
     event_buffer: int = Field(500, ge=1, description="events sent to Flower at a time")
 
     @field_validator("kinds", "file_prefixes", mode="before")
@@ -173,8 +180,10 @@ def _broker_and_results_differ(settings: Settings) -> str | None:
     return None
 
 
-def _artifacts_are_not_the_inbox(settings: Settings) -> str | None:
+def _artifacts_are_a_place_of_their_own(settings: Settings) -> str | None:
     artifacts = settings.artifacts.removeprefix("file://")
+    if _PASSWORD.search(settings.artifacts):
+        return "ARTIFACTS holds a password: leave it to the environment or fsspec's configuration"
     if settings.inbox is not None and Path(artifacts).absolute() == settings.inbox.absolute():
         return "ARTIFACTS and INBOX are the same folder: reports could be ingested; separate them"
     return None
@@ -199,7 +208,7 @@ _CROSS_CHECKS: Mapping[Callable[[Settings], str | None], set[str]] = {
     _reports_need_two: {"pool_size", "database_url", "report_database_url"},
     _prefetch_feeds_batches: {"prefetch_jobs", "batch_jobs", "concurrency"},
     _broker_and_results_differ: {"broker_url", "result_url"},
-    _artifacts_are_not_the_inbox: {"artifacts", "inbox"},
+    _artifacts_are_a_place_of_their_own: {"artifacts", "inbox"},
     _limits_are_nested: {"lock_seconds", "statement_seconds", "batch_seconds"},
 }
 

@@ -60,8 +60,11 @@ class ReportFile:
     """One report's file."""
 
     job_id: str
+    report: str
     url: str
     rows: int
+    sha256: str
+    snapshot: str
 
 
 def count_jobs(cursor: Cursor, task: str, id_prefix: str) -> JobCounts:

@@ -8,6 +8,9 @@ SQL as PostgreSQL's own lexer does with ``standard_conforming_strings`` on.
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum, StrEnum
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 
@@ -25,10 +28,20 @@ class ValueType(StrEnum):
 
 
 class Value(NamedTuple):
-    """The value of a parameter as PostgreSQL reads it; without text it is NULL."""
+    """The value of a parameter as PostgreSQL reads it; without text it is NULL.
+
+    An array has the texts of its elements beside its own.
+    """
 
     type: ValueType
     text: str | None
+    is_array: bool = False
+    elements: tuple[str, ...] = ()
+
+    @property
+    def type_name(self) -> str:
+        """The type as a cast names it; part of an enumeration, never of what somebody sent."""
+        return f"{self.type.value}[]" if self.is_array else self.type.value
 
 
 class BadQuery(ValueError):
@@ -48,6 +61,13 @@ class Piece(NamedTuple):
 
     role: Role
     text: str
+
+
+class Spoken(NamedTuple):
+    """A statement of a longer text, and where in it the statement starts."""
+
+    text: str
+    start: int
 
 
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
@@ -102,26 +122,42 @@ def names(query: str) -> set[str]:
     return {piece.text for piece in pieces(query) if piece.role is Role.PARAMETER}
 
 
-def single(query: str) -> str:
+def single(query: str) -> Spoken:
     """Return the one statement of a query, without its semicolon, or raise :class:`BadQuery`."""
     statements: list[list[Piece]] = [[]]
+    starts, at = [0], 0
     for piece in pieces(query):
+        at += len(source(piece))
         if piece.role is Role.END:
             statements.append([])
+            starts.append(at)
         else:
             statements[-1].append(piece)
-    spoken = [statement for statement in statements if any(map(_says_something, statement))]
+    spoken = [place for place, said in enumerate(statements) if any(map(says_something, said))]
     if len(spoken) != 1:
-        raise BadQuery(f"the file must hold one statement, got {len(spoken)}")
-    return "".join(map(_source, spoken[0]))
+        raise BadQuery(f"expected one statement, got {len(spoken)}")
+    text = "".join(map(source, statements[spoken[0]]))
+    return Spoken(text.strip(), starts[spoken[0]] + len(text) - len(text.lstrip()))
 
 
 def fill(query: str, literals: Mapping[str, str]) -> str:
     """Put a literal, already quoted, in the place of each parameter."""
     return "".join(
         _literal(piece.text, literals) if piece.role is Role.PARAMETER else piece.text
-        for piece in pieces(query)
+        for piece in _cut(query)
     )
+
+
+@lru_cache(maxsize=128)
+def _cut(query: str) -> tuple[Piece, ...]:
+    """Cut a query at its parameters alone; the same queries come again and again."""
+    cut: list[Piece] = []
+    for role, run in groupby(pieces(query), attrgetter("role")):
+        if role is Role.PARAMETER:
+            cut += run
+        else:
+            cut.append(Piece(role, "".join(piece.text for piece in run)))
+    return tuple(cut)
 
 
 def _literal(name: str, literals: Mapping[str, str]) -> str:
@@ -132,11 +168,13 @@ def _literal(name: str, literals: Mapping[str, str]) -> str:
     return f"({literals[name]})"
 
 
-def _source(piece: Piece) -> str:
+def source(piece: Piece) -> str:
+    """Return a piece as it stands in its query."""
     return f":{piece.text}" if piece.role is Role.PARAMETER else piece.text
 
 
-def _says_something(piece: Piece) -> bool:
+def says_something(piece: Piece) -> bool:
+    """Tell whether a piece is more than space or a comment."""
     return not (piece.text.isspace() or piece.text.startswith(("--", "/*")))
 
 

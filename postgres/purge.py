@@ -3,7 +3,8 @@
 The ledger is what tells a job that comes again from a new one. So what is
 forgotten here bounds for how long that works: the dedupe horizon. Held and
 dead jobs, jobs under way and jobs of the outbox are never forgotten, nor are
-jobs of which a report's file or a quarantined row is left, nor groups that wait
+jobs of which a report's file or a quarantined row is left (a run whose file was
+removed is forgotten a horizon after that), nor groups that wait
 for a job. The same sweep clears the outbox of what workers that know nothing of
 it committed and left there.
 """
@@ -59,6 +60,8 @@ def purge(horizon: Horizon, first_page: int, cursor: Cursor) -> Purged:
         # Entries first: a job whose last entry goes may go with the same slice.
         cursor.execute(statement("purge_quarantined"), parameters)
         entries = cursor.rowcount
+        # And runs whose files are gone, whose jobs nothing else speaks of any more.
+        cursor.execute(statement("purge_report_runs"), parameters)
         cursor.execute(statement("count_pages"))
         ((pages,),) = cursor.fetchall()
         cursor.execute(statement("purge_jobs"), parameters)

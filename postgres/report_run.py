@@ -1,13 +1,24 @@
-"""Remember the reports that ran: what was asked, what came out, of which instant."""
+"""Remember the reports that ran: what was asked, what came out, of which instant.
+
+One row a run. A job that another run answered has none: its result in the
+ledger names that run's file.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.statements import statement
+
+#: As they are called in the table; the others are written as JSON.
+_COLUMNS = ("url", "rows", "bytes", "sha256", "snapshot", "lsn", "tick", "started_at")
+
+#: A hundred years: nothing is older, and PostgreSQL can still subtract it.
+_LONGEST_SECONDS = 100 * 365 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,35 +41,60 @@ class ReportRun:
     sha256: str
     snapshot: str
     started_at: datetime
+    #: Position in the log of the server that was read: what the snapshot shows came before it.
+    lsn: str | None = None
+    #: Name and rows of each section, as JSON objects.
+    sections: Sequence[Mapping[str, Any]] = ()
+    #: The tick of the schedule that asked, if one did.
+    tick: datetime | None = None
 
 
-def record_run(cursor: Cursor, job_id: str, question: Question, run: ReportRun) -> None:
-    """Record the run in the transaction of its job; its commit is what makes the file count."""
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What PostgreSQL says of a run that it recorded: how long it took, and in which ledger."""
+
+    duration_seconds: float
+    ledger: str
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """A run that answers a question again: whose it was, and how old its instant is now."""
+
+    job_id: str
+    age_seconds: float
+    run: ReportRun
+
+
+def record_runs(
+    cursor: Cursor, runs: Sequence[tuple[str, Question, ReportRun]]
+) -> dict[str, Recorded]:
+    """Record runs in the transaction of their jobs; its commit is what makes the files count."""
+    parameters: dict[str, list[Any]] = {
+        name: [getattr(run, name) for _, _, run in runs] for name in _COLUMNS
+    }
+    facts = [_facts(question) for _, question, _ in runs]
+    parameters |= {name: [one[name] for one in facts] for name in ("report", "params", "format")}
+    parameters["job_id"] = [job_id for job_id, _, _ in runs]
+    parameters["sections"] = [json.dumps([dict(one) for one in run.sections]) for _, _, run in runs]
     with refusals(Phase.RECORD):
-        cursor.execute(
-            statement("record_report_run"),
-            {
-                "job_id": job_id,
-                **_facts(question),
-                "url": run.url,
-                "rows": run.rows,
-                "bytes": run.bytes,
-                "sha256": run.sha256,
-                "snapshot": run.snapshot,
-                "started_at": run.started_at,
-            },
-        )
+        cursor.execute(statement("record_report_runs"), parameters)
+        return {job_id: Recorded(seconds, ledger) for job_id, seconds, ledger in cursor.fetchall()}
 
 
-def find_run(cursor: Cursor, question: Question, fresh_for_seconds: float) -> ReportRun | None:
-    """Return the newest answer to the question that is fresh enough, if there is one."""
+def find_run(cursor: Cursor, question: Question, fresh_for_seconds: float) -> EarlierRun | None:
+    """Return the newest run that answered the question and is fresh enough, if there is one.
+
+    Its file was there when PostgreSQL was last told of it: look.
+    """
+    fresh_for_seconds = min(fresh_for_seconds, _LONGEST_SECONDS)
     with refusals(Phase.RECORD):
         cursor.execute(
             statement("find_report_run"),
             {**_facts(question), "fresh_for_seconds": fresh_for_seconds},
         )
         row = cursor.fetchone()
-    return ReportRun(*row) if row else None
+    return EarlierRun(row[0], row[1], ReportRun(*row[2:])) if row else None
 
 
 def _facts(question: Question) -> dict[str, str]:

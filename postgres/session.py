@@ -39,6 +39,8 @@ class Session:
             ("TimeZone", "UTC"),
             ("DateStyle", "ISO,YMD"),
             ("IntervalStyle", "iso_8601"),
+            ("extra_float_digits", 1),
+            ("bytea_output", "hex"),
             ("lock_timeout", f"{round(self.lock_seconds * 1000)}ms"),
             ("statement_timeout", f"{round(self.statement_seconds * 1000)}ms"),
             ("tcp_user_timeout", dead_peer_ms),

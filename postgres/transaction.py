@@ -1,6 +1,6 @@
 """The one place that commits, rolls back, and sets savepoints."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -86,6 +86,24 @@ def trial(cursor: Cursor, name: str, phase: Phase) -> Iterator[None]:
         if not cursor.connection.closed:
             with refusals(phase):
                 cursor.execute(f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")
+
+
+def set_savepoint(cursor: Cursor, name: str, phase: Phase) -> None:
+    """Mark where :func:`rewind` goes back to, each time."""
+    with refusals(phase), cursor.connection.cursor() as plain:
+        plain.execute(f"SAVEPOINT {name}")
+
+
+def rewind(
+    cursor: Cursor, name: str, phase: Phase, then: str, parameters: Mapping[str, object]
+) -> None:
+    """Undo what was done since a savepoint, which stays; whatever became of the cursor.
+
+    Also settings of the transaction, and cursors: what comes next finds nothing of it. Then
+    runs one statement more, in the same round trip.
+    """
+    with refusals(phase), cursor.connection.cursor() as plain:
+        plain.execute(f"ROLLBACK TO SAVEPOINT {name};\n{then}", parameters)
 
 
 def check_deferred_constraints(cursor: Cursor) -> None:

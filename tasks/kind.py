@@ -9,12 +9,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from celeriac.contract import State
 from postgres import Cursor
+from postgres.snapshot_cursor import SnapshotCursor
 from postgres.whole import Write
+
+if TYPE_CHECKING:
+    from tasks.long_kind import Steps
 
 Payload = TypeVar("Payload")
 
@@ -69,17 +74,32 @@ class Job(Generic[Payload]):
 
     id: str
     payload: Payload
+    #: For how long it was asked to wait so far, by this worker.
+    waited_seconds: float = 0.0
+
+
+class Waits(StrEnum):
+    """How a job waits that is QUEUED again."""
+
+    #: Until its subject is free, and with it all jobs of that subject; in the end it is held.
+    WITH_ITS_SUBJECT = "with its subject"
+    #: By itself, longer each time; nobody waits with it, and nothing is counted.
+    BY_ITSELF = "by itself"
+    #: Nothing stood in its way, only time: it was not begun, and goes first.
+    NOT_AT_ALL = "not at all"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one job ended.
 
-    ``state`` is COMMITTED, DEAD (with ``error``), HELD (``error`` says why the
-    subject is closed) or QUEUED (``error`` says what it waits for; nothing of
-    it was written and it runs again later). ``result`` is JSON; without one,
-    a committed job answers with its counts. ``closes`` names what is closed
-    for a job that is HELD or QUEUED, where that is not its subject.
+    ``state`` is COMMITTED, DEAD (with ``error``), CANCELLED (with ``error``),
+    HELD (``error`` says why the subject is closed), QUEUED (``error`` says what
+    it waits for, ``waits`` how; nothing of it was written and it runs again
+    later) or WORKING (it takes long: nothing of it was written, and it goes on
+    in ``run_long``). ``result`` is JSON; without one, a committed job answers
+    with its counts. ``closes`` names what is closed for a job that is HELD or
+    QUEUED, where that is not its subject.
     """
 
     job_id: str
@@ -88,6 +108,7 @@ class Outcome:
     result: Mapping[str, Any] | None = None
     error: str | None = None
     closes: str | None = None
+    waits: Waits = Waits.WITH_ITS_SUBJECT
 
 
 #: Opens a transaction in which a kind may look at the database before its jobs are claimed.
@@ -110,11 +131,16 @@ class Tools:
     artifacts: str
     inbox: Path | None
     #: Opens a read-only snapshot: one transaction whose queries all see one instant.
-    snapshot: Callable[[], AbstractContextManager[Cursor]]
+    snapshot: Callable[[], AbstractContextManager[SnapshotCursor]]
     report_seconds: float
     #: URLs below which file jobs may read, beside the inbox, and the most bytes of a file.
     file_prefixes: Sequence[str] = ()
     file_max_bytes: int = 1 << 40
+    #: Whether somebody wished that the job of this id ends; cheap to ask often.
+    is_unwanted: Callable[[str], bool] = lambda _: False
+    #: How long a small report that is finished may wait for its companions, and so the most that
+    #: one may take in company.
+    company_seconds: float = 0.25
 
 
 class Kind(ABC, Generic[Payload]):
@@ -126,6 +152,16 @@ class Kind(ABC, Generic[Payload]):
     #: A ``msgspec.Struct``; its fields, in order, are the task's arguments.
     payload: type[Payload]
     limits: Limits
+    #: Whether its running jobs ask ``Tools.is_unwanted`` or their steps, and end soon once they
+    #: are. Of others, who is revoked with ``terminate`` dies with its process.
+    hears: ClassVar[bool] = False
+    #: Whether ``run_long`` goes on after the last step of a run that was interrupted.
+    goes_on: ClassVar[bool] = False
+
+    @property
+    def may_take_long(self) -> bool:
+        """Whether some of its jobs take many transactions: it has a ``run_long`` of its own."""
+        return type(self).run_long is not Kind.run_long
 
     @property
     def writes_whole(self) -> bool:
@@ -153,6 +189,14 @@ class Kind(ABC, Generic[Payload]):
         Never commit or roll back. An exception undoes the whole batch; its
         jobs are then run one by one, so that only the guilty one suffers.
         """
+
+    def takes_long(self, payload: Payload) -> bool:  # noqa: ARG002 - for subclasses
+        """Say that a job goes to ``run_long`` straight away, and not to ``run`` before."""
+        return False
+
+    def run_long(self, job: Job[Payload], steps: "Steps") -> Outcome:
+        """Do a job that takes long, alone, in steps that are transactions of their own."""
+        raise NotImplementedError(f"{self.name} has no long jobs, got job {job.id!r} ({steps})")
 
     def write_whole(
         self,

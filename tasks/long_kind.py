@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from postgres import Connection, Cursor
 from postgres.errors import Phase, refusals
@@ -17,12 +17,19 @@ from postgres.progress import Place, say_alive, take_step
 from postgres.transaction import transaction_on
 from tasks.kind import Counts, Job, Kind, Outcome, Payload
 
+#: What is done in the transaction of a job's end.
+Last = Callable[[Cursor], None]
+
 #: How often somebody is told of a job's progress, at most.
 _TELL_SECONDS = 1.0
 
 
 class Stopping(Exception):
     """The worker stops: the job goes on elsewhere, after its last step."""
+
+
+class Unwanted(Exception):
+    """Somebody revoked the job: it ends here, as cancelled."""
 
 
 class NotNow(Exception):
@@ -93,6 +100,8 @@ class Steps:
         *,
         tell: Callable[[Progress], None],
         is_stopping: Callable[[], bool],
+        is_unwanted: Callable[[], bool] = lambda: False,
+        end: "Callable[[Outcome, Last], None] | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = place
@@ -101,11 +110,15 @@ class Steps:
         self._connection = connection
         self._tell = tell
         self._is_stopping = is_stopping
+        self._is_unwanted = is_unwanted
+        self._end = end
         self._clock = clock
         self._began_at = clock()
         self._began = place
         self._told_at: float | None = None
         self._open: Step | None = None
+        #: Whether the job's end is in the ledger.
+        self.has_ended = False
 
     @property
     def position(self) -> Any:
@@ -121,9 +134,10 @@ class Steps:
     def step(self) -> Iterator[Step]:
         """Open a transaction and commit it with the job's new place, or nothing of it.
 
-        Raises :class:`Stopping` instead when the worker stops, ``Overtaken`` if
-        another run has the job, ``SubjectHeld`` if its target was held. Let them
-        pass: the worker knows what follows.
+        Raises :class:`Stopping` instead when the worker stops, :class:`Unwanted`
+        when the job was revoked, ``Overtaken`` if another run has it,
+        ``SubjectHeld`` if its target was held. Let them pass: the worker knows
+        what follows.
         """
         self.stop_if_asked()
         with transaction_on(self._connection) as cursor:
@@ -163,9 +177,23 @@ class Steps:
             self.show(self._open.after or self._open.before)
 
     def stop_if_asked(self) -> None:
-        """Raise :class:`Stopping` when the worker stops; for work between steps."""
+        """Raise :class:`Stopping` or :class:`Unwanted` if it is so; for work between steps."""
+        if self._is_unwanted():
+            raise Unwanted("revoked")
         if self._is_stopping():
             raise Stopping(f"the worker stops, job {self._job_id!r} goes on elsewhere")
+
+    def end(self, outcome: Outcome, last: "Last") -> None:
+        """Commit the job's end; ``last`` is done in that transaction, after the ledger's row.
+
+        Raises ``Overtaken`` before ``last`` is called if another run has the
+        job. Only for what must come between the two; who returns an outcome
+        need not call it.
+        """
+        if self._end is None:
+            raise RuntimeError("these steps have no end: they were made for a look at them")
+        self._end(outcome, last)
+        self.has_ended = True
 
     def show(self, place: Place) -> None:
         """Tell who waits how far the job is, committed or not; cheap to call often."""
@@ -193,8 +221,15 @@ class Steps:
 class LongKind(Kind[Payload]):
     """A kind of which each job takes many transactions; set ``limits.jobs`` to 1."""
 
+    hears: ClassVar[bool] = True
+    goes_on: ClassVar[bool] = True
+
+    def takes_long(self, payload: Payload) -> bool:  # noqa: ARG002 - all do
+        """Every job does."""
+        return True
+
     @abstractmethod
-    def run_long(self, job: Job[Payload], steps: Steps) -> Outcome:
+    def run_long(self, job: Job[Payload], steps: "Steps") -> Outcome:
         """Do the job step by step, from ``steps.position`` on; say how it ended.
 
         The outcome's counts are those of the steps. With QUEUED the job runs

@@ -1,59 +1,84 @@
 """The report kind: a declared question, answered from one snapshot, into one file.
 
 The file becomes visible whole; the row of its run, committed with the job, is
-what says that it counts.
+what says that it counts. Small reports are answered together, others alone.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from datetime import datetime
+from time import monotonic
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from celeriac import contract
 from celeriac.contract import State
 from postgres import Cursor
-from postgres.report_run import ReportRun, find_run, record_run
-from postgres.snapshot import Query, pin
 from tasks.kind import BadPayload, Job, Kind, Limits, Outcome, Preview, Tools
-from tasks.reports.answer import Answer, Rows
-from tasks.reports.artifact import drafted, exists
+from tasks.long_kind import NotNow, Steps
+from tasks.reports.after import check_after, not_yet
+from tasks.reports.asked import Asked, gather, key_of
 from tasks.reports.catalog import DeclaredReport, load_reports
-from tasks.reports.formats import writer_of
-from tasks.reports.header import BadChart, Format
-from tasks.reports.request import Request
-from tasks.reports.values import BadValue, shown
+from tasks.reports.company import Company
+from tasks.reports.earlier import answered_by, earlier_run
+from tasks.reports.long_run import LongRun
+from tasks.reports.request import Request, request_of
+from tasks.reports.trouble import outcome_after
+from tasks.reports.values import BadValue
+from tasks.stores import StoreTrouble
 
 #: Longer than any name that a catalog may declare.
 _SUBJECT_CHARACTERS = 100
 
+#: Small reports that are answered together.
+_MOST_JOBS = 64
+#: Questions that took long in this process, the last ones.
+_MOST_SLOW = 1_000
+_DAY_SECONDS = 86_400.0
+
 
 class ReportPayload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ask for a report; an equal one that is younger than ``fresh_for`` seconds will do."""
+    """Ask for a report; an equal one that is younger than ``fresh_for`` seconds will do.
+
+    ``after`` is the id of a job, or a position in PostgreSQL's log, whose
+    commit the answer has to show; ``tick`` that of a schedule.
+    """
 
     name: str
     params: dict[str, Any] = {}
     format: str | None = None
     fresh_for: float | None = None
+    after: str | None = None
+    tick: datetime | None = None
 
 
 class Report(Kind[ReportPayload]):
-    """Run the reports of the catalog, one a batch."""
+    """Run the reports of the catalog: small ones together, those that take long alone."""
 
     name = contract.REPORT
     queue = contract.QUEUES[contract.REPORT]
     payload = ReportPayload
-    limits = Limits(jobs=1, rows=1, body_bytes=contract.MAX_BODY_BYTES, seconds=600.0)
+    # How long one may take is a setting's to say.
+    limits = Limits(_MOST_JOBS, _MOST_JOBS, contract.MAX_BODY_BYTES, _DAY_SECONDS)
+    hears: ClassVar[bool] = True
 
     _tools: Tools
     _reports: Mapping[str, DeclaredReport] = MappingProxyType({})
 
+    def __init__(self) -> None:
+        self._slow: OrderedDict[str, None] = OrderedDict()
+        #: By the payload's identity, which is kept beside: each is looked at several times.
+        self._requests: dict[int, tuple[ReportPayload, Request]] = {}
+
     def open(self, tools: Tools) -> None:
         """Read the catalog's reports; a mistake in one of them stops the process here."""
         self._tools = tools
-        self._reports = load_reports(tools.catalog)
+        self._reports = load_reports(tools.catalog, tools.report_seconds)
+        self._requests.clear()
+        self._slow.clear()
 
     def subject(self, payload: ReportPayload) -> str:
         """Name the report."""
@@ -65,10 +90,43 @@ class Report(Kind[ReportPayload]):
         age = payload.fresh_for
         if age is not None and not 0 <= age < math.inf:
             raise BadPayload(f"fresh_for must be a number of seconds from 0 on, got {age!r}")
+        check_after(payload.after)
+
+    def takes_long(self, payload: ReportPayload) -> bool:
+        """Whether it is known to: it is in Python, or was cut off in this process before."""
+        request = self._request(payload)
+        if request.report.is_python:
+            return True
+        return bool(self._slow) and key_of(request, None) in self._slow
 
     def run(self, jobs: Sequence[Job[ReportPayload]], cursor: Cursor) -> list[Outcome]:
-        """Answer each job from a snapshot of its own, or from a run that is fresh enough."""
-        return [self._answer(job, cursor) for job in jobs]
+        """Answer the jobs from one snapshot, equal ones once, as far as a short time goes."""
+        outcomes, asking = [], []
+        waiting = not_yet(jobs, self._patience(jobs), self._tools)
+        for job in jobs:
+            request = self._request(job.payload)
+            outcome = waiting.get(job.id) or self._without_a_run(job, request, cursor)
+            if outcome is None:
+                asking.append((job, request, job.payload.tick))
+            else:
+                outcomes.append(outcome)
+        self._requests.clear()
+        return outcomes + Company(self._tools, self._note_slow).run(gather(asking), cursor)
+
+    def run_long(self, job: Job[ReportPayload], steps: Steps) -> Outcome:
+        """Answer one job, however long that takes."""
+        request, began_at = self._request(job.payload), monotonic()
+        self._requests.clear()
+        waiting = not_yet([job], self._patience([job]), self._tools).get(job.id)
+        if waiting is not None:
+            if waiting.state is State.QUEUED:
+                raise NotNow(waiting.error)
+            return waiting
+        asked = Asked(request, [job], job.payload.tick)
+        outcome = LongRun(asked, steps, self._tools, _fresh_for(job, request)).run()
+        if monotonic() - began_at < self._tools.company_seconds:
+            self._slow.pop(key_of(request, None), None)
+        return outcome
 
     def preview(self, arguments: Mapping[str, Any]) -> Preview:
         """Name the report that is asked for, if it is named at all."""
@@ -77,72 +135,60 @@ class Report(Kind[ReportPayload]):
         return Preview(subject=subject, rows=1, text=f"report {subject}".strip())
 
     def _request(self, payload: ReportPayload) -> Request:
-        report = self._reports.get(payload.name)
-        if report is None:
-            known = ", ".join(self._reports) or "none, the catalog has no reports"
-            raise BadPayload(f"name must be one of {known}, got {shown(payload.name)}")
+        known = self._requests.get(id(payload))
+        if known is not None:
+            return known[1]
         try:
-            values = report.values(payload.params)
+            request = request_of(self._reports, payload.name, payload.params, payload.format)
         except BadValue as error:
             raise BadPayload(str(error)) from error
-        return Request(report, values, _format(payload.format or report.header.format))
+        if len(self._requests) > 2 * _MOST_JOBS:
+            self._requests.clear()
+        self._requests[id(payload)] = payload, request
+        return request
 
-    def _answer(self, job: Job[ReportPayload], cursor: Cursor) -> Outcome:
-        request = self._request(job.payload)
-        run = _fresh_run(request, job.payload.fresh_for, cursor)
-        if run is not None:
-            record_run(cursor, job.id, request.question, run)
-            return _committed(job, request, run)
+    def _without_a_run(
+        self, job: Job[ReportPayload], request: Request, cursor: Cursor
+    ) -> Outcome | None:
+        """Return the outcome of a job that needs no run: unwanted, or an earlier one will do."""
+        if self._tools.is_unwanted(job.id):
+            return Outcome(job.id, State.CANCELLED, error="revoked")
+        fresh_for = _fresh_for(job, request)
+        if fresh_for is None:
+            return None
         try:
-            return _committed(job, request, self._run(job.id, request, cursor))
-        except BadChart as error:
-            return Outcome(job.id, State.DEAD, error=f"report {request.report.name}: {error}")
+            earlier = earlier_run(request, fresh_for, cursor)
+        except StoreTrouble as error:
+            return outcome_after(error, job.id, request)
+        return None if earlier is None else answered_by(earlier, job, request)
 
-    def _run(self, job_id: str, request: Request, cursor: Cursor) -> ReportRun:
-        tools, question = self._tools, request.question
-        with drafted(tools.artifacts, question.report, job_id, question.format) as draft:
-            with tools.snapshot() as reader:
-                instant = pin(reader, tools.report_seconds)
-                query = Query(reader, request.report.query, request.values)
-                chart = request.report.header.chart
-                answer = Answer(request, instant, [Rows(request.report.name, query, chart)])
-                written = writer_of(request.format)(answer, draft.file)
-            draft.seal()
-            rows = sum(one.rows for one in written)
-            run = ReportRun(
-                draft.url, rows, draft.size_bytes, draft.sha256, instant.snapshot, instant.taken_at
-            )
-            # Record before publishing: a run that lost its transaction while it
-            # stalled fails here, and cannot replace its successor's file.
-            record_run(cursor, job_id, question, run)
-            draft.publish({"job": job_id, **asdict(question), **asdict(run)})
-        return run
+    def _patience(self, jobs: Sequence[Job[ReportPayload]]) -> dict[str, float]:
+        """Return for how long each may wait for what it is to show."""
+        most = self._tools.report_seconds
+        return {
+            job.id: self._request(job.payload).report.header.timeout_seconds or most
+            for job in jobs
+            if job.payload.after is not None
+        }
+
+    def _note_slow(self, asked: Asked) -> None:
+        self._slow[key_of(asked.request, None)] = None
+        while len(self._slow) > _MOST_SLOW:
+            self._slow.popitem(last=False)
 
 
-def _format(name: str) -> Format:
-    try:
-        return Format(name)
-    except ValueError as error:
-        raise BadPayload(f"format must be one of {', '.join(Format)}, got {shown(name)}") from error
-
-
-def _fresh_run(request: Request, fresh_for: float | None, cursor: Cursor) -> ReportRun | None:
-    """Find an answer that is young enough and still lies where it was put."""
-    if fresh_for is None:
+def _fresh_for(job: Job[ReportPayload], request: Request) -> float | None:
+    """Return how old another run's answer may be for this job; None if none will do."""
+    payload = job.payload
+    if payload.after is not None or payload.tick is not None:
         return None
-    run = find_run(cursor, request.question, fresh_for)
-    return run if run is not None and exists(run.url) else None
-
-
-def _committed(job: Job[ReportPayload], request: Request, run: ReportRun) -> Outcome:
-    result = {
-        "url": run.url,
-        "rows": run.rows,
-        "bytes": run.bytes,
-        "sha256": run.sha256,
-        "format": request.format.value,
-    }
-    return Outcome(job.id, State.COMMITTED, result=result)
+    asked = payload.fresh_for
+    if asked is None:
+        asked = request.report.header.fresh_seconds
+    if not job.waited_seconds:
+        return asked
+    # Whatever began since it waits shows no less than a run of its own would have.
+    return max(asked or 0.0, job.waited_seconds)
 
 
 REPORT_KIND = Report()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,11 +10,11 @@ from uuid import uuid4
 
 import psutil
 
+from tests.forked import ROOT, Forked
 from tests.waiting import wait_for
 
-ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 60.0
 TAIL_CHARACTERS = 4000
 
 
@@ -50,21 +49,14 @@ class Worker:
         ]
         self._folder = tempfile.TemporaryDirectory(prefix="celeriac-worker-")
         self._log = Path(self._folder.name) / "worker.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     def start(self, *, wait: bool = True) -> "Worker":
         """Start, and return when the worker consumes."""
         with self._log.open("ab") as log:
-            # Celery's own SIGTERM to a group, or ours to it, must not reach the test run.
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=ROOT,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            python_m, command = self._command[:2], self._command[2:]
+            assert [sys.executable, "-m"] == python_m
+            self._process = Forked(command, env=self._env, stdout=log)
         if wait:
             self.wait_ready()
         return self

@@ -20,8 +20,20 @@ _COMMANDS = [
         "Bring the database to the schema that this version needs.",
     ),
     OnDemand(
+        "worker.commands.doctor:doctor",
+        "Say what is wrong with this deployment, and what mends it; changes nothing.",
+    ),
+    OnDemand(
         "worker.commands.relay:relay",
         "Push jobs from the outbox into their queues, until SIGTERM or Ctrl-C.",
+    ),
+    OnDemand(
+        "worker.commands.schedule:schedule",
+        "Enqueue the reports that have a schedule, each tick once, until SIGTERM or Ctrl-C.",
+    ),
+    OnDemand(
+        "worker.commands.health:health",
+        "Say whether a worker, relay, schedule or Flower does well; exit status 1 if not.",
     ),
     OnDemand(
         "worker.commands.targets:targets",
@@ -32,13 +44,25 @@ _COMMANDS = [
         "Look at rows that were set aside, replay them, discard them.",
     ),
     OnDemand(
+        "worker.commands.reports:reports",
+        "List reports, check them against the database, run one here; verify and purge files.",
+    ),
+    OnDemand(
+        "worker.commands.reports:reports",
+        "List reports, check them against the database, run one here; verify and purge files.",
+    ),
+    OnDemand(
         "worker.commands.jobs:jobs",
         "Look at jobs that were buried or held, redrive them, discard them.",
     ),
 ]
 
 #: What a command may end with that one line tells, without a traceback.
-_TOLD_IN_A_LINE = ("postgres.errors:PostgresError", "tasks.targets:BadCatalog")
+_TOLD_IN_A_LINE = (
+    "postgres.errors:PostgresError",
+    "tasks.targets:BadCatalog",
+    "tasks.stores:StoreTrouble",
+)
 
 
 @click.group(

@@ -15,7 +15,6 @@ import msgspec
 from celeriac.contract import MAX_BODY_BYTES, MAX_ID_CHARACTERS, State
 from postgres.ledger import Ask
 from tasks.kind import BadPayload, Job, Kind
-from tasks.long_kind import LongKind
 from tasks.wire import Body, read_body
 from worker.delivery import Delivery
 from worker.group import Group, read_group
@@ -81,15 +80,18 @@ def _accept(delivery: Delivery, kind: Kind[Any]) -> Accepted:
         rows=kind.rows(payload),
         digest=_digest(members),
         attempts=delivery.attempts,
-        state=State.CANCELLED if delivery.cancelled else _state_if_all_goes_well(kind),
+        state=_state_if_all_goes_well(delivery, payload, kind),
         error=delivery.cancelled,
     )
     group = read_group(bytes(body.canvas.celeriac_group)) if body.canvas else None
-    return Accepted(delivery, ask, Job(delivery.id, payload), group)
+    return Accepted(delivery, ask, Job(delivery.id, payload, delivery.waited_seconds), group)
 
 
-def _state_if_all_goes_well(kind: Kind[Any]) -> State:
-    return State.WORKING if isinstance(kind, LongKind) else State.COMMITTED
+def _state_if_all_goes_well(delivery: Delivery, payload: Any, kind: Kind[Any]) -> State:
+    if delivery.cancelled:
+        return State.CANCELLED
+    is_long = kind.may_take_long and (delivery.takes_long or kind.takes_long(payload))
+    return State.WORKING if is_long else State.COMMITTED
 
 
 def _dead(delivery: Delivery, error: str, kinds: Mapping[str, Kind[Any]]) -> Ask:

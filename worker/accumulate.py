@@ -6,7 +6,7 @@ to run alone. A batch is taken from one lane, in the order of arrival.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -76,6 +76,14 @@ class Accumulator(Generic[Waiting]):
         """Return the job that leaves next; None if nothing waits."""
         return next(iter(self._lanes.values()))[0] if self._lanes else None
 
+    def defer(self, is_deferred: Callable[[Waiting], bool]) -> None:
+        """Let the lanes whose first jobs are to wait go behind the others."""
+        for _ in range(len(self._lanes)):
+            lane = next(iter(self._lanes))
+            if not is_deferred(self._lanes[lane][0]):
+                return
+            self._lanes.move_to_end(lane)
+
     def take(self, bounds: Bounds) -> list[Waiting]:
         """Take the next batch; lanes take turns, so none waits for ever."""
         lane, jobs = self._lanes.popitem(last=False)
@@ -90,6 +98,10 @@ class Accumulator(Generic[Waiting]):
         if jobs:
             self._lanes[lane] = jobs
         return batch
+
+    def jobs_apart(self, apart: str) -> int:
+        """Count the jobs that wait apart from the ordinary ones, in the lanes of this name."""
+        return sum(len(jobs) for (_, kept), jobs in self._lanes.items() if kept == apart)
 
     def clear(self) -> int:
         """Forget everything; return how many jobs that were."""

@@ -94,14 +94,21 @@ def _batching(settings: Settings, kinds: dict[str, Kind[Any]]) -> Batching:
         # The other half of the window is for targets that are not locked.
         parked_bytes=settings.prefetch_bytes // 2,
         linger_seconds=settings.linger_seconds,
+        tasks_that_may_take_long=frozenset(
+            name
+            for name, kind in kinds.items()
+            if kind.may_take_long and not isinstance(kind, LongKind)
+        ),
     )
 
 
 def _seconds(settings: Settings, kind: Kind[Any]) -> float:
     if isinstance(kind, LongKind):
         return kind.limits.seconds  # Killed, it would only go on after its last step.
-    ceiling = settings.batch_seconds if kind.limits.jobs > 1 else settings.long_job_seconds
-    return min(ceiling, kind.limits.seconds)
+    is_lone = kind.limits.jobs == 1 or kind.may_take_long
+    return min(
+        settings.long_job_seconds if is_lone else settings.batch_seconds, kind.limits.seconds
+    )
 
 
 def _task_of(kind: Kind[Any]) -> Task:

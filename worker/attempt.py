@@ -4,14 +4,14 @@ import random
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from postgres.decision import Decision, decide, when_collisions_do_not_end
 from postgres.errors import Phase, PoolExhausted, Refused
 from worker.accept import Accepted, accept
 from worker.child import Child
 from worker.commit import commit
-from worker.commit_long import commit_long, is_long
+from worker.commit_long import as_long, commit_long, had_its_turn, is_long
 from worker.commit_whole import QUERY_CANCELED, Tally, commit_plain
 from worker.delivery import Answer, Fate, Parcel, Settlement, whole_result
 from worker.retry import COLLISIONS, collision_seconds
@@ -39,7 +39,7 @@ def attempt(parcel: Parcel, child: Child) -> Answer:
 def _commit_carefully(parcel: Parcel, positions: Sequence[int], child: Child, tally: Tally) -> None:
     accepted = [accept(one, child.kinds) for one in deliveries(parcel, positions)]
     for places in neighbours([one.ask.rows for one in accepted], child.batch_rows):
-        trial = _Trial(child)
+        trial = _Trial(child, parcel.may_go_on)
         batch = [accepted[place] for place in places]
         for place, one, settlement in zip(places, batch, trial.run(batch), strict=True):
             _note(positions[place], one, settlement, tally)
@@ -61,7 +61,11 @@ class _Trial:
     """Tries jobs in one transaction and then, as far as that is refused, in smaller ones."""
 
     child: Child
+    #: Whether a job that turns out to take long may go on at once.
+    may_go_on: bool = True
     timeouts: int = 0
+    #: Jobs that turned out to take long: not tried the quick way again.
+    long: set[str] = field(default_factory=set)
 
     def run(self, batch: Sequence[Accepted]) -> list[Settlement]:
         """Return how each job ended, in their order."""
@@ -86,11 +90,30 @@ class _Trial:
         raise AssertionError("unreachable: the last collision raises")
 
     def _commit(self, batch: Sequence[Accepted]) -> list[Settlement]:
-        if not is_long(batch[0], self.child):
-            return commit(batch, self.child)
         if len(batch) > 1:
-            return self._each_alone(batch)
-        return [commit_long(batch[0], self.child)]
+            return self._commit_company(batch)
+        (one,) = batch
+        if one.delivery.id not in self.long and not is_long(one, self.child):
+            (settlement,) = commit(batch, self.child)
+            if settlement.fate is not Fate.WORKING or not self.may_go_on:
+                return [settlement]
+            self.long.add(one.delivery.id)
+        if not self.may_go_on and not had_its_turn(one, self.child):
+            return _all(batch, Fate.WORKING, "")
+        return [commit_long(as_long(one) if one.delivery.id in self.long else one, self.child)]
+
+    def _commit_company(self, batch: Sequence[Accepted]) -> list[Settlement]:
+        """Commit jobs together; those that take long go alone, and so in another batch."""
+        long = [is_long(one, self.child) for one in batch]
+        quick = [one for one, is_one in zip(batch, long, strict=True) if not is_one]
+        if not quick:
+            first, *others = batch
+            return self.run([first]) + _all(others, Fate.WORKING, "")
+        settled = iter(commit(quick, self.child))
+        return [
+            Settlement(one.delivery.id, Fate.WORKING) if is_one else next(settled)
+            for one, is_one in zip(batch, long, strict=True)
+        ]
 
     def _after_refusal(self, batch: Sequence[Accepted], refused: Refused) -> list[Settlement]:
         decision = _decide(refused, batch)

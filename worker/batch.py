@@ -1,5 +1,6 @@
 """A batch on its way: what was sent to which child, and when."""
 
+import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ class Batch:
 
     number: int
     jobs: list[Waiting]
+    #: Whether it may keep its child for as long as its job takes.
+    may_take_long: bool = False
     pid: int | None = None
     started_at: float | None = None
 
@@ -47,6 +50,8 @@ def parcel_of(
     now: datetime,
     revoked: Container[str],
     may_wait: Callable[[Waiting], bool] | None,
+    *,
+    may_go_on: bool = True,
 ) -> Parcel:
     """Return what a child needs of these jobs; revocation and expiry are looked at now.
 
@@ -62,10 +67,12 @@ def parcel_of(
             may_wait=bool(may_wait and may_wait(one)),
             cancelled=one.cancel_reason(now, revoked),
             buried=one.buried,
+            takes_long=one.takes_long,
+            waited_seconds=one.waited_seconds(time.monotonic()),
         )
     relayed = frozenset(position for position, one in enumerate(jobs) if one.is_relayed)
     ids, bodies = [one.id for one in jobs], [one.body for one in jobs]
-    return Parcel(jobs[0].task, ids, bodies, remarks, relayed)
+    return Parcel(jobs[0].task, ids, bodies, remarks, relayed, may_go_on)
 
 
 def _is_ordinary(one: Waiting) -> bool:
@@ -74,4 +81,5 @@ def _is_ordinary(one: Waiting) -> bool:
         and not one.is_suspect
         and one.buried is None
         and one.first_busy_at is None
+        and not one.takes_long
     )

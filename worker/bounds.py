@@ -39,6 +39,10 @@ class BatchBounds:
         self._timeouts = _TIMEOUTS_IN_A_ROW
         self._jobs = max(1, self._jobs // 2)
 
+    def came_back(self, done: int) -> None:
+        """Note a batch of which jobs came back that were not begun: too many for now."""
+        self._jobs = max(1, min(self._jobs, 2 * done))
+
     def went_well(self) -> None:
         """Note a batch that ended in time: the bound doubles until it is whole again."""
         self._timeouts = 0

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from postgres import Cursor
 from postgres.pool import Pool, PoolLimits
 from postgres.session import Session
 from postgres.snapshot import snapshot
+from postgres.snapshot_cursor import SnapshotCursor, Terms
 from tasks.kind import Kind, Tools
 from worker.progress import Signals
 from worker.unpack import PlainReader
@@ -33,6 +33,10 @@ class Plan:
     file_prefixes: Sequence[str] = ()
     file_max_bytes: int = 1 << 40
     signals: Signals = field(default_factory=Signals)
+    #: Under which a report reads.
+    report_terms: Terms = field(default_factory=Terms)
+    #: How long a small report that is finished may wait for its companions.
+    company_seconds: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,8 @@ def open_child(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> Child:
     if plan.report_database_url != plan.database_url:
         reports = Pool(plan.report_database_url, plan.limits, plan.session)
 
-    def open_snapshot() -> AbstractContextManager[Cursor]:
-        return snapshot(reports)
+    def open_snapshot() -> AbstractContextManager[SnapshotCursor]:
+        return snapshot(reports, plan.report_terms)
 
     tools = Tools(
         catalog=plan.catalog,
@@ -71,8 +75,10 @@ def open_child(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> Child:
         inbox=plan.inbox,
         snapshot=open_snapshot,
         report_seconds=plan.report_seconds,
+        company_seconds=plan.company_seconds,
         file_prefixes=plan.file_prefixes,
         file_max_bytes=plan.file_max_bytes,
+        is_unwanted=plan.signals.is_unwanted,
     )
     for kind in kinds.values():
         kind.open(tools)

@@ -8,26 +8,17 @@ from celeriac.contract import State
 from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.holds import hold
-from postgres.ledger import Claim, Correction, Entry, Verdict, claim, forget, record
+from postgres.ledger import Claim, Correction, Verdict, claim, forget, record
 from postgres.outbox import remove, remove_kept
 from postgres.progress import count_steps
 from postgres.replay import close_replays, count_replaying
 from postgres.transaction import Lender, transaction
-from tasks.kind import Counts, Job, Kind, Outcome
-from tasks.long_kind import LongKind
+from tasks.kind import Counts, Job, Kind, Outcome, Waits
 from worker.accept import Accepted, conflicting
 from worker.child import Child
-from worker.delivery import Delivery, Fate, Settlement, summary
+from worker.delivery import Delivery, Fate, Settlement
+from worker.ends import settled_before, settlement_of
 from worker.group import Group, count_in_groups, refuse_members
-
-_FATES: Mapping[State, Fate] = {
-    State.COMMITTED: Fate.COMMITTED,
-    State.DEAD: Fate.DEAD,
-    State.HELD: Fate.HELD,
-    State.CANCELLED: Fate.CANCELLED,
-    State.QUEUED: Fate.LATER,
-    State.WORKING: Fate.WORKING,
-}
 
 _OURS = (Verdict.CLAIMED, Verdict.TAKEN_OVER)
 
@@ -50,15 +41,16 @@ def commit(
         claims = claim([one.ask for one in accepted], child.worker, cursor)
         outcomes = _run(accepted, claims, child, cursor)
         outcomes = [_impatient(one, accepted, claims) for one in outcomes]
-        _record(outcomes, accepted, cursor)
-        under_way = _ended_under_way(outcomes, accepted, child)
+        _record(outcomes, accepted, claims, cursor)
+        under_way = _ended_under_way(outcomes, accepted, claims, child)
         count_steps([one.ask.id for one in under_way], cursor)
         bury_conflicts([*_in_conflict(accepted, claims), *repeated], child, cursor)
         close_replays([one.job_id for one in outcomes], cursor)
         count_in_groups(_committed_members(outcomes, accepted), cursor)
         remove(_relayed(batch, claims, outcomes), cursor)
         remove_kept([(one.ask.id, one.message) for one in under_way], cursor)
-    settled = _from_ledger(accepted, claims) | {one.job_id: _settle(one) for one in outcomes}
+    settled = settled_before(accepted, claims)
+    settled |= {one.job_id: settlement_of(one) for one in outcomes}
     return [_settlement(one.delivery, settled, repeated) for one in batch]
 
 
@@ -138,7 +130,7 @@ def _impatient(
     outcome: Outcome, accepted: Sequence[Accepted], claims: Mapping[str, Claim]
 ) -> Outcome:
     """Hold a job that may not wait in memory: it waited enough, or PostgreSQL had it already."""
-    if outcome.state is not State.QUEUED:
+    if outcome.state is not State.QUEUED or outcome.waits is not Waits.WITH_ITS_SUBJECT:
         return outcome
     waiting = next(one for one in accepted if one.ask.id == outcome.job_id)
     if waiting.delivery.may_wait and claims[outcome.job_id].verdict is Verdict.CLAIMED:
@@ -146,14 +138,24 @@ def _impatient(
     return replace(outcome, state=State.HELD)
 
 
-def _record(outcomes: Sequence[Outcome], accepted: Sequence[Accepted], cursor: Cursor) -> None:
+def _record(
+    outcomes: Sequence[Outcome],
+    accepted: Sequence[Accepted],
+    claims: Mapping[str, Claim],
+    cursor: Cursor,
+) -> None:
     by_id = {one.ask.id: one for one in accepted}
-    forget([one.job_id for one in outcomes if one.state is State.QUEUED], cursor)
+    undone = {one.job_id for one in outcomes if _is_undone(one, by_id[one.job_id])}
+    new = {id_ for id_ in undone if claims[id_].verdict is Verdict.CLAIMED}
+    forget(sorted(new), cursor)
     record(
         [
-            _correction(one, by_id[one.job_id])
+            # What the ledger knew before stays known: as under way, until it ends.
+            _correction(replace(one, state=State.WORKING, error=None), by_id[one.job_id])
+            if one.job_id in undone
+            else _correction(one, by_id[one.job_id])
             for one in outcomes
-            if one.state is not State.QUEUED and not _went_as_claimed(one, by_id[one.job_id])
+            if one.job_id not in new and not _went_as_claimed(one, by_id[one.job_id])
         ],
         cursor,
     )
@@ -161,24 +163,39 @@ def _record(outcomes: Sequence[Outcome], accepted: Sequence[Accepted], cursor: C
         hold(target, reason, cursor)
 
 
+def _is_undone(outcome: Outcome, accepted: Accepted) -> bool:
+    """Whether the job runs again, and nothing of it was done."""
+    if outcome.state is State.WORKING:
+        return accepted.ask.state is not State.WORKING
+    return outcome.state is State.QUEUED
+
+
 def _went_as_claimed(outcome: Outcome, accepted: Accepted) -> bool:
     """Whether the ledger row that the claim wrote needs no correction."""
     if outcome.state in (State.CANCELLED, State.WORKING):
-        return True
+        return accepted.ask.state is outcome.state
     whole = outcome.counts == Counts(inserted=accepted.ask.rows)
     return outcome.state is State.COMMITTED and whole and outcome.result is None
 
 
 def _ended_under_way(
-    outcomes: Sequence[Outcome], accepted: Sequence[Accepted], child: Child
+    outcomes: Sequence[Outcome],
+    accepted: Sequence[Accepted],
+    claims: Mapping[str, Claim],
+    child: Child,
 ) -> list[Accepted]:
     """Return the jobs of many transactions that end here, without a further step."""
-    ended = {one.job_id for one in outcomes if one.state is not State.WORKING}
-    return [
-        one
-        for one in accepted
-        if one.ask.id in ended and isinstance(child.kinds.get(one.delivery.task), LongKind)
-    ]
+    # One that the ledger did not know has taken no step yet.
+    known = [one for one in accepted if claims[one.ask.id].verdict is Verdict.TAKEN_OVER]
+    if not known:
+        return []
+    ended = {one.job_id for one in outcomes if one.state not in (State.WORKING, State.QUEUED)}
+    return [one for one in known if one.ask.id in ended and _may_take_long(one, child)]
+
+
+def _may_take_long(one: Accepted, child: Child) -> bool:
+    kind = child.kinds.get(one.delivery.task)
+    return kind is not None and kind.may_take_long
 
 
 def _correction(outcome: Outcome, accepted: Accepted) -> Correction:
@@ -228,29 +245,6 @@ def _relayed(
     unended = {one.job_id for one in outcomes if one.state in (State.QUEUED, State.WORKING)}
     unended |= {id_ for id_, answer in claims.items() if answer.is_kept_for_another}
     return [id_ for id_ in relayed if id_ not in unended]
-
-
-def _from_ledger(
-    accepted: Sequence[Accepted], claims: Mapping[str, Claim]
-) -> dict[str, Settlement]:
-    settled = {}
-    for one in accepted:
-        answer = claims[one.ask.id]
-        if answer.verdict is Verdict.CONFLICT:
-            settled[one.ask.id] = Settlement(one.delivery.id, Fate.CONFLICT)
-        elif answer.entry is not None:
-            settled[one.ask.id] = _settle_known(one.ask.id, answer.entry)
-    return settled
-
-
-def _settle_known(id_: str, entry: Entry) -> Settlement:
-    result = entry.result or summary(entry.accounts)
-    return Settlement(id_, _FATES[entry.state], result, entry.error)
-
-
-def _settle(outcome: Outcome) -> Settlement:
-    result = outcome.result or summary(asdict(outcome.counts))
-    return Settlement(outcome.job_id, _FATES[outcome.state], result, outcome.error)
 
 
 def _settlement(

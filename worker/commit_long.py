@@ -14,10 +14,10 @@ from celeriac.contract import State
 from postgres import Connection, Cursor
 from postgres.holds import hold
 from postgres.outbox import Entry, enqueue, remove, remove_kept
-from postgres.progress import Overtaken, SubjectHeld, begin_run, claim_run, end_run
+from postgres.progress import Overtaken, Place, SubjectHeld, begin_run, claim_run, end_run
 from postgres.transaction import transaction, transaction_on
 from tasks.kind import Outcome
-from tasks.long_kind import LongKind, NotNow, Steps, Stopping
+from tasks.long_kind import Last, LongKind, NotNow, Steps, Stopping, Unwanted
 from worker.accept import Accepted
 from worker.child import Child
 from worker.commit import commit
@@ -43,7 +43,18 @@ class _Lent:
 
 def is_long(one: Accepted, child: Child) -> bool:
     """Tell whether a job goes step by step."""
-    return isinstance(child.kinds.get(one.delivery.task), LongKind)
+    kind = child.kinds.get(one.delivery.task)
+    return one.ask.state is State.WORKING or isinstance(kind, LongKind)
+
+
+def had_its_turn(one: Accepted, child: Child) -> bool:
+    """Tell whether it was known to take long when it was sent here."""
+    return one.delivery.takes_long or isinstance(child.kinds.get(one.delivery.task), LongKind)
+
+
+def as_long(one: Accepted) -> Accepted:
+    """Return a job that turned out to take long as one that goes step by step."""
+    return replace(one, ask=replace(one.ask, state=State.WORKING))
 
 
 def commit_long(one: Accepted, child: Child) -> Settlement:
@@ -84,24 +95,33 @@ def _go_on(one: Accepted, child: Child, connection: Connection) -> Settlement:
     with transaction_on(connection) as cursor:
         place = begin_run(one.ask.id, run, cursor)
         _keep_for_later(one, cursor)
-    steps = Steps(
-        one.ask.id,
-        run,
-        place,
-        connection,
-        tell=lambda progress: child.signals.tell(
-            one.delivery.id, progress.as_result(), went_on=progress.went_on
-        ),
-        is_stopping=child.signals.is_stopping,
-    )
+    steps = _steps(one, run, place, child, connection)
     outcome = _run(one, child, steps)
     if outcome.state is State.QUEUED:
         if one.delivery.may_wait:
             return Settlement(one.delivery.id, Fate.LATER, error=outcome.error)
         outcome = replace(outcome, state=State.HELD)
-    _end(one, run, outcome, connection)
+    if not steps.has_ended:
+        _end(one, run, outcome, connection)
     result = outcome.result or summary(steps.place.accounts)
     return Settlement(one.delivery.id, _FATES[outcome.state], result, outcome.error)
+
+
+def _steps(one: Accepted, run: str, place: Place, child: Child, connection: Connection) -> Steps:
+    goes_on = child.kinds[one.delivery.task].goes_on
+    return Steps(
+        one.ask.id,
+        run,
+        # What begins anew is nowhere yet; its steps are counted on, for the fence.
+        place if goes_on else Place(place.step, None),
+        connection,
+        tell=lambda progress: child.signals.tell(
+            one.delivery.id, progress.as_result(), went_on=goes_on and progress.went_on
+        ),
+        is_stopping=child.signals.is_stopping,
+        is_unwanted=lambda: child.signals.is_unwanted(one.delivery.id),
+        end=lambda outcome, last: _end(one, run, outcome, connection, last),
+    )
 
 
 def _keep_for_later(one: Accepted, cursor: Cursor) -> None:
@@ -114,12 +134,17 @@ def _keep_for_later(one: Accepted, cursor: Cursor) -> None:
         enqueue([Entry(one.ask.id, one.delivery.task, one.message, later)], cursor)
 
 
-_FATES = {State.COMMITTED: Fate.COMMITTED, State.DEAD: Fate.DEAD, State.HELD: Fate.HELD}
+_FATES = {
+    State.COMMITTED: Fate.COMMITTED,
+    State.DEAD: Fate.DEAD,
+    State.HELD: Fate.HELD,
+    State.CANCELLED: Fate.CANCELLED,
+}
 
 
 def _run(one: Accepted, child: Child, steps: Steps) -> Outcome:
     kind = child.kinds[one.delivery.task]
-    if one.job is None or not isinstance(kind, LongKind):
+    if one.job is None or not kind.may_take_long:
         raise RuntimeError(
             f"{one.delivery.task} has no steps, or job {one.delivery.id!r} no payload"
         )
@@ -127,9 +152,13 @@ def _run(one: Accepted, child: Child, steps: Steps) -> Outcome:
         return kind.run_long(one.job, steps)
     except SubjectHeld as error:
         return Outcome(one.ask.id, State.HELD, error=str(error))
+    except Unwanted as error:
+        return Outcome(one.ask.id, State.CANCELLED, error=str(error))
 
 
-def _end(one: Accepted, run: str, outcome: Outcome, connection: Connection) -> None:
+def _end(
+    one: Accepted, run: str, outcome: Outcome, connection: Connection, last: Last | None = None
+) -> None:
     kept = outcome.state in (State.DEAD, State.HELD)
     with transaction_on(connection) as cursor:
         end_run(
@@ -141,6 +170,8 @@ def _end(one: Accepted, run: str, outcome: Outcome, connection: Connection) -> N
             error=outcome.error,
             payload=one.message if kept else None,
         )
+        if last is not None:
+            last(cursor)
         if outcome.state is State.COMMITTED and one.group is not None:
             count_in_groups([one.group], cursor)
         if one.delivery.is_relayed:

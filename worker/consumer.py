@@ -158,7 +158,11 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
     def cancel_active_requests(self) -> None:
         """End what runs, in a cold shutdown: it goes back to its queue, and nothing is counted."""
-        for pid in {pid for _, pid, _ in self.dispatcher.running_jobs() if pid is not None}:
+        running = {pid for _, pid, _ in self.dispatcher.running_jobs()}
+        if None in running:
+            # A batch on its way to a child: to which one, only the child will say.
+            running |= {child.pid for child in self.pool._pool._pool}  # noqa: SLF001 - see the contract tests
+        for pid in running - {None}:
             # PostgreSQL undoes what is open; a child that waits for it would hear nothing milder.
             self.pool.terminate_job(pid, signals.signum("KILL"))
 

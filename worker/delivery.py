@@ -28,9 +28,9 @@ class Fate(StrEnum):
     WAIT = "wait"
     #: Its time is far off: it waits in the outbox now, and comes again.
     POSTPONED = "postponed"
-    #: The worker stops; what is done stays done, the rest is for another worker.
+    #: It was not begun, or the worker stops; what is done stays done, the rest goes first.
     GIVEN_BACK = "given back"
-    #: Claimed, and under way; never the end of a delivery.
+    #: It takes long: it goes on by itself, in transactions of its own. Never the end of a delivery.
     WORKING = "working"
 
 
@@ -41,12 +41,15 @@ class Remarks:
     ``cancelled`` says why the job must not start if it has not committed yet,
     ``buried`` why it can never succeed. Without ``may_wait`` a job whose
     target is locked is held in PostgreSQL instead of waiting in the worker.
+    One that ``takes_long`` was tried in company before.
     """
 
     attempts: int = 1
     may_wait: bool = True
     cancelled: str | None = None
     buried: str | None = None
+    takes_long: bool = False
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Parcel:
     remarks: Mapping[int, Remarks] = field(default_factory=dict)
     #: Positions of the jobs that came by the outbox.
     relayed: Collection[int] = ()
+    #: Whether a job that turns out to take long may go on at once, or has to wait for its turn.
+    may_go_on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,8 @@ class Delivery:
     cancelled: str | None = None
     buried: str | None = None
     is_relayed: bool = False
+    takes_long: bool = False
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

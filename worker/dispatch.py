@@ -7,6 +7,7 @@ arrive while all children work leave together.
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,17 @@ from celery.worker import state
 
 from tasks.kind import Preview
 from worker import events
-from worker.accumulate import Accumulator
+from worker.accumulate import Accumulator, Bounds
 from worker.batch import Batch, parcel_of
 from worker.bounds import BatchBounds
-from worker.delivery import Answer
+from worker.delivery import Answer, Fate
 from worker.message import body_of, is_relayed, kept_form
 from worker.process import run_batch
 from worker.request import RawMessage, Request
 from worker.transport.slabs import place_of
 from worker.undone import Undone, is_out_of_time
 from worker.unsettled import Unsettled
-from worker.waiting import POSTPONED, RAW, Batching, Waiting
+from worker.waiting import LONG, POSTPONED, RAW, Batching, Waiting
 
 if TYPE_CHECKING:
     from worker.consumer import Consumer
@@ -99,6 +100,12 @@ class Dispatcher:
             for one in batch.jobs:
                 yield one, batch.pid, batch.started_at
 
+    def lone_jobs(self) -> Iterator[tuple[Waiting, int]]:
+        """Yield the jobs that have a child to themselves, and its process id."""
+        for batch in self._running.values():
+            if batch.is_alone and batch.pid is not None:
+                yield batch.jobs[0], batch.pid
+
     def tick_soon(self) -> None:
         """Look at the end of this loop tick whether a batch can leave."""
         if not self._tick_is_due:
@@ -126,6 +133,7 @@ class Dispatcher:
     def _tick(self) -> None:
         """Ask for a child if there is work; what arrives until one is free goes along."""
         self._tick_is_due = False
+        self._keep_a_child()
         if self._asks_for_child or not self._may_leave() or self._lingers():
             return
         self._asks_for_child = True
@@ -145,22 +153,54 @@ class Dispatcher:
 
     def _child_is_free(self) -> None:
         self._asks_for_child = False
+        self._keep_a_child()
         task = self._waiting.next_task()
         if task is None or not self._may_leave():
             self._consumer.controller._quick_release()  # noqa: SLF001 - see the contract tests
             return
-        self._send(self._waiting.take(self._bounds[task].now))
+        jobs = self._waiting.take(self._bounds_of_next(task))
+        if jobs[0].takes_long:
+            self._undone.count_aside()
+        self._send(jobs)
         self.tick_soon()
+
+    def _bounds_of_next(self, task: str) -> Bounds:
+        bounds, one = self._bounds[task].now, self._waiting.next()
+        return replace(bounds, jobs=1) if one is not None and one.takes_long else bounds
 
     def _may_leave(self) -> bool:
         """Whether the next job may go now: one that needs quiet goes when nothing runs."""
         one = self._waiting.next()
         if one is None or self._undone.is_paused or self._consumer.is_stopping:
             return False
+        if one.takes_long and not self._has_room_for_long():
+            return False
         # Celery believes all children free once it has connected again.
         if len(self._running) >= self._consumer.pool.num_processes:
             return False
         return not self._running or not (one.needs_quiet or self._is_quiet())
+
+    def _keep_a_child(self) -> None:
+        """Let others go first while what takes long has all the children that it may have."""
+        # While the worker stops, its pool goes before its last tick.
+        if not (self._consumer.is_stopping or self._has_room_for_long()):
+            self._waiting.defer(lambda one: one.takes_long)
+
+    def _has_room_for_long(self) -> bool:
+        """Whether a child is left for others, should one more job take long; if there are two."""
+        most = max(1, int(self._consumer.pool.num_processes) - 1)
+        return sum(batch.may_take_long for batch in self._running.values()) < most
+
+    def _may_take_long(self, jobs: Sequence[Waiting]) -> bool:
+        """Whether a batch may keep its child: a lone job goes on in it if it takes long.
+
+        Not before others have had their turn that are known to.
+        """
+        if len(jobs) > 1 or jobs[0].task not in self._batching.tasks_that_may_take_long:
+            return False
+        if jobs[0].takes_long:
+            return True
+        return self._has_room_for_long() and not self._waiting.jobs_apart(LONG)
 
     def _is_quiet(self) -> bool:
         return any(batch.jobs[0].needs_quiet for batch in self._running.values())
@@ -169,9 +209,11 @@ class Dispatcher:
         # A suspect, alone in the whole process: should that die, nobody else can be to blame.
         # Any other lone job may only have come first to a worker that would die of each.
         alone = len(jobs) == 1 and jobs[0].is_suspect and not self._running
+        may_take_long = self._may_take_long(jobs)
         number = self._consumer.reservation.dispatch(jobs, alone=alone)
-        batch = self._running[number] = Batch(number, jobs)
-        parcel = parcel_of(jobs, datetime.now(UTC), state.revoked, self._undone.patience())
+        batch = self._running[number] = Batch(number, jobs, may_take_long)
+        now, patience = datetime.now(UTC), self._undone.patience()
+        parcel = parcel_of(jobs, now, state.revoked, patience, may_go_on=may_take_long)
         self._consumer.pool.apply_async(
             run_batch,
             (parcel,),
@@ -208,6 +250,8 @@ class Dispatcher:
         bounds = self._bounds[batch.task]
         if answer.timeouts:
             bounds.timed_out()
+        elif returned := sum(one.fate is Fate.GIVEN_BACK for one in answer.settlements.values()):
+            bounds.came_back(len(batch.jobs) - returned)
         else:
             bounds.went_well()
         undone = self._undone.take_back(batch, answer)

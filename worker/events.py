@@ -4,6 +4,7 @@ Levels say who has to act: nobody (info), somebody soon (warning), now (error).
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -21,6 +22,11 @@ _log: Any = structlog.wrap_logger(
 def worker_ready(*, worker: str, queues: str, children: int, kinds: int) -> None:
     """A worker takes jobs from now on."""
     _log.info("worker ready", worker=worker, queues=queues, children=children, kinds=kinds)
+
+
+def stop_hurried() -> None:
+    """A worker that waits for its last batches was asked to stop once more."""
+    _log.warning("asked again to stop, what runs goes back to its queue")
 
 
 def batch_settled(*, task: str, jobs: int, rows: int, seconds: float) -> None:
@@ -177,3 +183,66 @@ def ledger_purged(*, jobs: int, entries: int) -> None:
 def purge_failed(*, reason: str) -> None:
     """Old jobs could not be forgotten; it is tried again, and again."""
     _log.warning("old jobs not forgotten, trying again later", reason=reason)
+
+
+def artifacts_removed(*, files: int, left: int) -> None:
+    """Files of reports that were too old or too many are gone; some may be left alone."""
+    _log.info("report files removed", files=files, left=left)
+
+
+def artifacts_not_removed(*, reason: str) -> None:
+    """Files of reports that are given up are still there; it is tried again later."""
+    _log.warning("report files not removed, trying again later", reason=reason)
+
+
+def scheduler_ready(*, scheduler: str, reports: int) -> None:
+    """A scheduler enqueues reports as they fall due from now on."""
+    _log.info("scheduler ready", scheduler=scheduler, reports=reports)
+
+
+def scheduler_stopped(*, scheduler: str) -> None:
+    """A scheduler was asked to stop and did."""
+    _log.info("scheduler stopped", scheduler=scheduler)
+
+
+def report_scheduled(*, report: str, cron: str, timezone: str, next_tick: str) -> None:
+    """A report has a schedule; said when a scheduler starts."""
+    _log.info("scheduled", report=report, cron=cron, timezone=timezone, next_tick=next_tick)
+
+
+def ticks_enqueued(*, report: str, ids: Sequence[str], late_seconds: float) -> None:
+    """Ticks of a report fell due, and their jobs are in the outbox."""
+    _log.info(
+        "report enqueued by its schedule",
+        report=report,
+        jobs=len(ids),
+        last=ids[-1],
+        late_seconds=round(late_seconds, 1),
+    )
+
+
+def ticks_missed(*, report: str, ticks: int, missed: str) -> None:
+    """Ticks passed while no scheduler ran, and are not made up for."""
+    _log.warning("ticks of a report were missed", report=report, ticks=ticks, missed=missed)
+
+
+def ticks_given_up(*, report: str, before: str) -> None:
+    """Ticks are older than the dedupe horizon: nobody counts them, and none becomes a job."""
+    _log.warning("ticks of a report are too old, they were given up", report=report, before=before)
+
+
+def tick_ids_taken(*, report: str, ids: Sequence[str]) -> None:
+    """Somebody else enqueued jobs under the ids of ticks, before these fell due."""
+    _log.warning(
+        "the id of a tick was taken before it fell due", report=report, jobs=len(ids), last=ids[-1]
+    )
+
+
+def clock_went_back(*, until: str) -> None:
+    """PostgreSQL's clock shows a time of which the ticks were enqueued before; said once."""
+    _log.warning("the clock is behind the last ticks, none is repeated until then", until=until)
+
+
+def figures_missing(*, what: str, reason: str) -> None:
+    """Flower's metrics lack some figures until whoever has them answers again."""
+    _log.warning("figures missing from the metrics", what=what, reason=reason)

@@ -21,10 +21,12 @@ from celery.exceptions import CPendingDeprecationWarning
 from config import Settings
 from postgres.pool import PoolLimits
 from postgres.session import Session
+from postgres.snapshot_cursor import Terms
 from tasks.kind import Kind
 from tasks.targets import BadCatalog
 from worker import events
 from worker.child import Plan, open_child
+from worker.health.sign import SignsOfLife
 from worker.process import close_process, open_process
 from worker.progress import Signals
 from worker.publish import publish_catalog
@@ -35,6 +37,9 @@ _CHATTER = ("celery.worker.strategy", "celery.app.trace")
 _FALSE_ALARM = r"\s*In Celery 5\.1 we introduced an optional breaking change"
 
 _COLLECT_AFTER_OBJECTS = 50_000
+
+#: Reserved for each child of a worker that runs both lone jobs and such as have company.
+_MIXED_JOBS = 8
 
 
 class WorkerMisused(Exception):
@@ -65,6 +70,8 @@ class _Life:
         self._settings = settings
         self._kinds = kinds
         self._consumer: Any = None
+        self._is_asked_to_stop = False
+        self._signs = SignsOfLife(settings.alive_file, "worker", settings.lease_seconds)
 
     def on_logging(self, **_: Any) -> None:
         for name in _CHATTER:
@@ -74,6 +81,7 @@ class _Life:
         _check_pool(sender)
         _check_kinds(_plan(self._settings, self._app.child_signals), self._kinds)
         _size_window(sender, self._app, self._kinds)
+        self._signs.start()
         # What was loaded so far stays: to look for garbage in it before each fork takes
         # time, and in a child it would make a copy of what all of them could share.
         gc.freeze()
@@ -91,16 +99,23 @@ class _Life:
             kinds=len(self._kinds),
         )
         publish_catalog(self._app, self._settings.catalog)
+        self._signs.tell()
+        sender.reservation.lease.tell = self._signs.tell
         # Of lost connections: what it says becomes of reserved jobs is not true here.
         warnings.filterwarnings("ignore", _FALSE_ALARM, CPendingDeprecationWarning)
         _spare_the_collector()
 
-    def on_shutting_down(self, **_: Any) -> None:
+    def on_shutting_down(self, how: str, **_: Any) -> None:
         # A job of many transactions need not end for this worker to end.
         self._app.child_signals.stop()
         # From now on the loop ticks no more, and jobs may still run for long.
         if self._consumer is not None:
             self._consumer.reservation.lease.hold_on()
+            if self._is_asked_to_stop and how == "Warm":
+                # Celery would go on waiting; who asks twice wants to wait no longer.
+                self._consumer.cancel_active_requests()
+                events.stop_hurried()
+        self._is_asked_to_stop = True
 
     def on_process_shutdown(self, **_: Any) -> None:
         close_process()
@@ -109,6 +124,7 @@ class _Life:
         # Also after a cold shutdown, which ends before the consumer's own.
         if self._consumer is not None:
             self._consumer.release()
+        self._signs.end()
 
 
 def _spare_the_collector() -> None:
@@ -137,11 +153,14 @@ def _check_kinds(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> None:
 
 
 def _size_window(worker: Any, app: Celery, kinds: Mapping[str, Kind[Any]]) -> None:
-    """Reserve one job a child where all kinds are long, so that other workers get some."""
+    """Reserve few jobs a child where all kinds may take long, so that other workers get some."""
     consumed = set(app.amqp.queues.consume_from)
     served = [kind for kind in kinds.values() if kind.queue in consumed]
-    if served and all(kind.limits.jobs == 1 for kind in served):
-        worker.prefetch_multiplier = 1
+    if not served or not all(kind.limits.jobs == 1 or kind.may_take_long for kind in served):
+        return
+    jobs = [kind.limits.jobs for kind in served]
+    # A batch each; where lone jobs wait among others, these would be kept from other workers.
+    worker.prefetch_multiplier = max(jobs) if min(jobs) > 1 else min(max(jobs), _MIXED_JOBS)
 
 
 def _plan(settings: Settings, child_signals: Signals) -> Plan:
@@ -167,6 +186,11 @@ def _plan(settings: Settings, child_signals: Signals) -> Plan:
         artifacts=settings.artifacts,
         inbox=settings.inbox,
         report_seconds=settings.report_seconds,
+        report_terms=Terms(
+            lock_seconds=settings.report_lock_seconds,
+            work_mem=settings.report_work_mem,
+            role=settings.report_role,
+        ),
         batch_rows=settings.batch_rows,
         file_prefixes=settings.file_prefixes,
         file_max_bytes=settings.file_max_bytes,

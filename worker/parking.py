@@ -20,10 +20,10 @@ class Parking:
         self._most_bytes = most_bytes
         self._patience_seconds = patience_seconds
         self._parked: dict[str, list[Waiting]] = {}
-        self._bytes = 0
+        self._bytes = self._jobs = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._parked.values()))
+        return self._jobs
 
     def __bool__(self) -> bool:
         return bool(self._parked)
@@ -36,6 +36,7 @@ class Parking:
         one.first_busy_at = now if one.first_busy_at is None else one.first_busy_at
         self._parked.setdefault(one.apart, []).append(one)
         self._bytes += one.size_bytes
+        self._jobs += 1
 
     @property
     def has_room(self) -> bool:
@@ -66,11 +67,12 @@ class Parking:
         """Return the jobs of a lane, in the order they came; they are parked no more."""
         jobs = self._parked.pop(lane, [])
         self._bytes -= sum(one.size_bytes for one in jobs)
+        self._jobs -= len(jobs)
         return jobs
 
     def clear(self) -> int:
         """Forget everything; return how many jobs that were."""
         count = len(self)
         self._parked.clear()
-        self._bytes = 0
+        self._bytes = self._jobs = 0
         return count

@@ -9,12 +9,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from celery.app.task import Context
-from celery.platforms import signals
 from celery.worker import state
 from redis.exceptions import RedisError
 
 from celeriac.contract import PROGRESS_STATUS
 from worker.request import Request
+from worker.revoke import end_running
 from worker.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -37,25 +37,25 @@ class ProgressBoard:
 
     def show(self, job_id: str, progress: dict[str, Any], went_on: bool) -> None:  # noqa: FBT001 - one fact
         """Show what a child told; end the job if somebody revoked it meanwhile."""
-        running = self._find(job_id)
-        if running is None:
+        one = self._find(job_id)
+        if one is None:
             return  # It ended before its last words were heard.
-        one, pid = running
         if went_on:
             # Whatever it last died of, the job is not to blame for it.
             one.crashes = 0
         if self._is_revoked(job_id):
-            self._consumer.pool.terminate_job(pid, signals.signum("TERM"))
+            if not self._consumer.app.child_signals.is_unwanted(job_id):
+                end_running({job_id}, self._consumer)
             return
         if one.wants_result and time.monotonic() > self._silent_until:
             self._store(one, progress)
         self._announce(one, _in_words(progress))
 
-    def _find(self, job_id: str) -> tuple[Waiting, int] | None:
+    def _find(self, job_id: str) -> Waiting | None:
         holds = self._consumer.reservation.slabs.holds
         for one, pid, _ in self._consumer.dispatcher.running_jobs():
             if one.id == job_id and pid is not None and holds(one):
-                return one, pid
+                return one
         return None
 
     def _is_revoked(self, job_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""Tell clients which targets and reports there are, so that they can check names."""
+"""Tell clients which targets and reports there are, so that they can check before they send."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,8 @@ from typing import Any
 from celery import Celery
 
 from celeriac.contract import CATALOG_KEY
-from tasks.reports.catalog import load_reports
+from tasks.reports.catalog import DeclaredReport, load_reports
+from tasks.reports.parameter import Parameter
 from tasks.targets import load_targets
 from worker import events
 
@@ -17,10 +18,12 @@ _SERVER = ("path", "host", "port")
 
 
 def publish_catalog(app: Celery, catalog: Path) -> None:
-    """Write the names under CATALOG_KEY in the broker; a failure is only logged."""
+    """Write what workers serve under CATALOG_KEY in the broker; a failure is only logged."""
+    reports = load_reports(catalog)
     published: dict[str, Any] = {
         "targets": sorted(load_targets(catalog)),
-        "reports": sorted(load_reports(catalog)),
+        "reports": sorted(reports),
+        "report_forms": {name: form_of(report) for name, report in reports.items()},
     }
     broker = app.connection_for_write()
     try:
@@ -30,6 +33,28 @@ def publish_catalog(app: Celery, catalog: Path) -> None:
             client.set(CATALOG_KEY, json.dumps(published))
     except (*broker.connection_errors, *broker.channel_errors) as error:
         events.catalog_not_published(reason=str(error))
+
+
+def form_of(report: DeclaredReport) -> dict[str, Any]:
+    """Say what a report takes, so that clients refuse what it would."""
+    params = report.header.params
+    return {
+        "params": {name: _taken(parameter) for name, parameter in params.items()},
+        "formats": [one.value for one in report.formats],
+    }
+
+
+def _taken(parameter: Parameter) -> dict[str, Any]:
+    low, high = parameter.bounds
+    facts = {
+        "required": parameter.required or None,
+        "values": list(parameter.values) or None,
+        "min": low and low.text,
+        "max": high and high.text,
+        "max_length": parameter.max_length,
+    }
+    declared = {name: fact for name, fact in facts.items() if fact is not None}
+    return {"type": parameter.type, **declared}
 
 
 def _place(client: Any) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from worker.parking import Parking
 from worker.preview import subject_of
 from worker.request import Request
 from worker.retry import backoff_seconds
-from worker.waiting import Batching, Waiting, lane_of_target
+from worker.waiting import LONG, Batching, Waiting, lane_of_target
 
 if TYPE_CHECKING:
     from worker.consumer import Consumer
@@ -67,8 +67,10 @@ class Undone:
             pairs = [(batch.jobs[at], answer.settlements[at]) for at in sorted(locked)]
             self._wait_for_locks(pairs)
         stopped = {at for at, s in fates if s.fate is Fate.GIVEN_BACK}
-        self._put_back([batch.jobs[at] for at in sorted(stopped)])
-        return undone | locked | stopped
+        self._go_first([batch.jobs[at] for at in sorted(stopped)])
+        long = {at for at, s in fates if s.fate is Fate.WORKING}
+        self._go_alone([batch.jobs[at] for at in sorted(long)])
+        return undone | locked | stopped | long
 
     def child_lost(self, batch: Batch, info: Any) -> None:
         """Run the jobs of a dead child again, each alone; bury one that kills alone, often."""
@@ -99,7 +101,8 @@ class Undone:
         if lane_of_target(one.subject) not in self._parking or not self._parking.may_wait(one, now):
             return False
         one.set_apart(Fate.LATER)
-        self._park(one, now)
+        self._parking.park(one, now)
+        self.count_aside()
         return True
 
     def patience(self) -> Callable[[Waiting], bool] | None:
@@ -117,6 +120,14 @@ class Undone:
         self._generation += 1
         self._consumer.reservation.slabs.aside = 0
         return self._parking.clear()
+
+    def count_aside(self) -> None:
+        """Have others keep coming: what waits for a lock, or its turn, must not fill the window.
+
+        As far as memory allows; then it does.
+        """
+        aside = len(self._parking) + self._waiting.jobs_apart(LONG)
+        self._consumer.reservation.slabs.aside = min(aside, self._batching.parked_jobs)
 
     def _wait_for_database(self, undone: _Pairs) -> None:
         """Put the jobs back in front and give PostgreSQL time; nothing is counted."""
@@ -144,6 +155,20 @@ class Undone:
             events.database_back(seconds=time.monotonic() - self._lost_at)
             self._lost_at = None
 
+    def _go_first(self, jobs: list[Waiting]) -> None:
+        """Let jobs leave next that were not begun."""
+        _unstart(jobs)
+        self._put_back(jobs)
+
+    def _go_alone(self, jobs: list[Waiting]) -> None:
+        """Let jobs that take long wait for their turn, behind others of that sort."""
+        _unstart(jobs)
+        holds = self._consumer.reservation.slabs.holds
+        for one in filter(holds, jobs):
+            one.go_alone()
+            self._waiting.add(one)
+        self.count_aside()
+
     def _wait_for_locks(self, later: _Pairs) -> None:
         """Park jobs until a lock may be gone, and set a time to try each lane again."""
         holds = self._consumer.reservation.slabs.holds
@@ -156,25 +181,21 @@ class Undone:
         reasons = {one.apart: settlement.error or "" for one, settlement in later}
         newly = [lane for lane in reasons if lane not in self._parking]
         for one, _ in later:
-            self._park(one, now)
+            self._parking.park(one, now)
+        self.count_aside()
         for lane in newly:
             delay = self._parking.pause_seconds(lane, now, _jitter())
             jobs = self._parking.jobs(lane)
             events.lock_met(waiting_for=lane, jobs=jobs, seconds=delay, reason=reasons[lane])
             self._later(delay, self._probe, lane, self._generation)
 
-    def _park(self, one: Waiting, now: float) -> None:
-        self._parking.park(one, now)
-        # What is parked must not use up the window: others have to keep coming.
-        self._consumer.reservation.slabs.aside += 1
-
     def _probe(self, lane: str, generation: int) -> None:
         """Try again the jobs that waited for one lock."""
         if generation != self._generation:
             return
         for one in self._parking.leave(lane):
-            self._consumer.reservation.slabs.aside -= 1
             self._waiting.add(one)
+        self.count_aside()
         self._tick_soon()
 
     def _put_back(self, jobs: list[Waiting]) -> None:

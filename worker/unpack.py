@@ -131,6 +131,8 @@ def _delivery(parcel: Parcel, position: int) -> Delivery:
         cancelled=remarks.cancelled,
         buried=buried,
         is_relayed=position in parcel.relayed,
+        takes_long=remarks.takes_long,
+        waited_seconds=remarks.waited_seconds,
     )
 
 

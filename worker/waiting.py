@@ -1,6 +1,6 @@
 """A job that waits for its batch in the main process, and the bounds that batches have."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,9 @@ RAW = ""
 
 #: Task name under which messages wait that go to the outbox, since their time is far off.
 POSTPONED = " postponed"
+
+#: What keeps jobs apart that take long: one of them a batch.
+LONG = "long"
 
 
 def lane_of_target(subject: str) -> str:
@@ -47,6 +50,8 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
     needs_quiet: bool = False
     buried: str | None = None
     first_busy_at: float | None = None
+    #: It was tried in company, and takes longer than its companions may wait.
+    takes_long: bool = False
     #: It came by the outbox, which its commit takes it out of.
     is_relayed: bool = False
     #: Somebody cancelled it before it came here.
@@ -64,6 +69,10 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
         """Bytes of the body as it came."""
         return len(self.body)
 
+    def waited_seconds(self, now: float) -> float:
+        """Return for how long it has been sent away to wait, on the clock of such times."""
+        return 0.0 if self.first_busy_at is None else now - self.first_busy_at
+
     def cancel_reason(self, now: datetime, revoked: Container[str]) -> str | None:
         """Say why the job must not start, if it has not committed; None if it may."""
         if isinstance(self.request, Request):
@@ -78,6 +87,12 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
         if self.is_suspect:
             return
         self.apart = lane_of_target(self.subject) if fate is Fate.LATER else f"job {self.id}"
+
+    def go_alone(self) -> None:
+        """Wait for a turn among those that take long; a suspect stays by itself."""
+        self.takes_long = True
+        if not self.is_suspect:
+            self.apart = LONG
 
     def suspect(self, reason: str, deaths: int, crash_limit: int) -> None:
         """Run alone next; after so many deaths while alone, be buried."""
@@ -101,3 +116,5 @@ class Batching:
     parked_bytes: int
     #: How long jobs wait for company although a child is free.
     linger_seconds: float = 0.0
+    #: Of whose jobs some take long: never all children at once, if there are several.
+    tasks_that_may_take_long: Collection[str] = ()

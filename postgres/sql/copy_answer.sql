@@ -1,3 +1,3 @@
 COPY (
 {query}
-) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')
+) TO STDOUT (FORMAT csv, HEADER {header}, ENCODING 'UTF8')

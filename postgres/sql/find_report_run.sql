@@ -1,8 +1,12 @@
-SELECT url, rows, bytes, sha256, snapshot, started_at
+SELECT
+    job_id,
+    extract(epoch FROM clock_timestamp() - started_at)::float8 AS age_seconds,
+    url, rows, bytes, sha256, snapshot, started_at, lsn::text, sections, tick
 FROM celeriac.report_run
 WHERE report = %(report)s
   AND params = %(params)s::jsonb
   AND format = %(format)s
-  AND extract(epoch FROM clock_timestamp() - started_at) <= %(fresh_for_seconds)s
+  AND started_at >= clock_timestamp() - make_interval(secs => %(fresh_for_seconds)s)
+  AND expired_at IS NULL
 ORDER BY started_at DESC
 LIMIT 1

@@ -3,17 +3,21 @@
 Formats read this and nothing else: they know neither a catalog nor a database.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import Protocol
 
 from postgres.snapshot import Column, Instant
-from tasks.reports.header import Chart
+from tasks.reports.header import Chart, Unanswerable
 from tasks.reports.request import Request
 
 #: One row as PostgreSQL prints it; None is NULL.
 TextRow = tuple[str | None, ...]
+
+
+class Unwritable(Unanswerable):
+    """Something in the answer that its format cannot hold; another format, or a cast, can."""
 
 
 class Source(Protocol):
@@ -30,6 +34,18 @@ class Source(Protocol):
 
     def copy_csv(self, file: BufferedIOBase) -> int:
         """Write all rows as CSV with a header, NULL bare and '' quoted; return their number."""
+        ...
+
+    def csv_pieces(self, piece_bytes: int) -> Generator[bytes, None, None]:
+        """Yield all rows as ``copy_csv`` has them but for the header, in pieces of whole records.
+
+        Parquet is made of these, by the columns' types: dates and numbers are printed
+        as PostgreSQL does. A piece has about so many bytes, or is one larger record.
+        """
+        ...
+
+    def copy_json_lines(self, file: BufferedIOBase) -> int:
+        """Write all rows as JSON objects, one a line; return their number."""
         ...
 
     def batches(self, batch_rows: int) -> Iterator[Sequence[TextRow]]:

@@ -1,34 +1,51 @@
-"""Read what may be asked: one report a file, declared in the comment that leads its query.
+"""Read what may be asked: one report a file, ``reports/*.sql`` and ``reports/*.py``.
 
-The comment, ``/* celeriac ... */``, holds TOML: ``title``, ``description``,
-``format``, ``[params.<name>]`` and ``[chart]``.
+A file whose name begins with ``_`` is no report; Python reports may import it.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from postgres.parameters import Value, names, single
-from tasks.reports.header import Header, Parameter
-from tasks.reports.values import BadValue, shown, value_of
+from postgres.parameters import Value
+from tasks.reports.header import Format, Header
+from tasks.reports.parameter import Parameter
+from tasks.reports.read_python import read_python
+from tasks.reports.read_sql import Statement, read_sql
+from tasks.reports.schedule import check_schedule
+from tasks.reports.values import BadValue, shown
 from tasks.targets import BadCatalog
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_HEADER = re.compile(r"\ufeff?\s*/\*\s*celeriac\b(?P<toml>.*?)\*/(?P<query>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredReport:
-    """One report of the catalog: its name, what it declares, its query."""
+    """One report of the catalog: its name, what it declares, its statements, its file."""
 
     name: str
     header: Header
-    query: str
+    path: Path
+    #: None of a report in Python.
+    statements: tuple[Statement, ...]
+
+    @property
+    def is_python(self) -> bool:
+        """Whether a function answers it, and no statements of its file."""
+        return self.path.suffix == ".py"
+
+    @property
+    def formats(self) -> list[Format]:
+        """The formats in which it can be written; which of them hold Python's, its run tells."""
+        return [one for one in Format if one.holds_sections or len(self.statements) <= 1]
+
+    @property
+    def types(self) -> dict[str, Value]:
+        """A NULL of each parameter's type."""
+        params = self.header.params
+        return {name: parameter.value(None) for name, parameter in params.items()}
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Value]:
         """Return a value for each parameter, or raise :class:`BadValue` at the first mistake."""
@@ -40,45 +57,64 @@ class DeclaredReport:
         return {name: _value(name, param, given) for name, param in params.items()}
 
 
-def load_reports(catalog: Path) -> dict[str, DeclaredReport]:
+def load_reports(catalog: Path, most_seconds: float | None = None) -> dict[str, DeclaredReport]:
     """Return the reports of a catalog by name.
 
-    Raises :class:`BadCatalog` with every mistake in every file.
+    Raises :class:`BadCatalog` with every mistake in every file; that a report wants more time
+    than a query may take is one, where that is known.
     """
     reports: dict[str, DeclaredReport] = {}
     mistakes = []
-    for path in sorted((catalog / "reports").glob("*.sql")):
+    for path in _files(catalog):
         try:
-            reports[path.stem] = _read(path)
-        except ValueError as error:
+            if path.stem in reports:
+                raise ValueError(f"{reports[path.stem].path.name} is a report of the same name")
+            reports[path.stem] = _read(path, most_seconds)
+        except (OSError, ValueError) as error:
             mistakes.append(f"{path}: {error}")
     if mistakes:
         raise BadCatalog("\n".join(mistakes))
     return reports
 
 
-def _read(path: Path) -> DeclaredReport:
+def _files(catalog: Path) -> list[Path]:
+    found = [path for end in ("*.sql", "*.py") for path in (catalog / "reports").glob(end)]
+    return sorted(path for path in found if not path.name.startswith("_"))
+
+
+def _read(path: Path, most_seconds: float | None) -> DeclaredReport:
     if not _NAME.fullmatch(path.stem):
-        raise ValueError("the file's name must be a-z, 0-9 and _, begin with a letter, end in .sql")
-    match = _HEADER.fullmatch(path.read_text(encoding="utf-8"))
-    if match is None:
-        raise ValueError("the file must begin with a comment /* celeriac ... */ that holds TOML")
-    header = msgspec.convert(tomllib.loads(match["toml"]), Header)
-    report = DeclaredReport(path.stem, header, single(match["query"]).strip())
-    _check_parameters(report)
+        raise ValueError(
+            "the file's name must be a-z, 0-9 and _, begin with a letter and end in .sql or .py"
+        )
+    header, statements = (read_python(path), ()) if path.suffix == ".py" else read_sql(path)
+    report = DeclaredReport(path.stem, header, path, statements)
+    _check(report, most_seconds)
     return report
 
 
-def _check_parameters(report: DeclaredReport) -> None:
-    declared, used = set(report.header.params), names(report.query)
-    if missing := sorted(used - declared):
-        raise ValueError(f":{missing[0]} is used in the query, declare it in [params.{missing[0]}]")
-    if idle := sorted(declared - used):
-        raise ValueError(f"params.{idle[0]} is declared, but the query never uses :{idle[0]}")
-    for name, parameter in report.header.params.items():
-        if parameter.required and parameter.default is not None:
-            raise ValueError(f"params.{name} is required, so it can have no default")
+def _check(report: DeclaredReport, most_seconds: float | None) -> None:
+    header = report.header
+    for name, parameter in header.params.items():
         _convert(name, parameter, parameter.default)
+    check_format(report, header.format)
+    if header.scheduled is not None:
+        check_schedule(header.scheduled, report.values, report.formats)
+    wanted = header.timeout_seconds
+    if wanted is not None and most_seconds is not None and wanted > most_seconds:
+        raise ValueError(
+            f"timeout must be at most the {most_seconds:g} s of CELERIAC_REPORT_SECONDS,"
+            f" got {header.timeout!r}"
+        )
+
+
+def check_format(report: DeclaredReport, format_: Format) -> None:
+    """Refuse, by :class:`BadValue`, a format whose files cannot hold what the report gives."""
+    if format_ not in report.formats:
+        raise BadValue(
+            f"format {format_.value} holds the rows of one statement, {report.name} has"
+            f" {len(report.statements)}: take {' or '.join(report.formats)}"
+        )
 
 
 def _value(name: str, parameter: Parameter, given: Mapping[str, Any]) -> Value:
@@ -90,6 +126,6 @@ def _value(name: str, parameter: Parameter, given: Mapping[str, Any]) -> Value:
 
 def _convert(name: str, parameter: Parameter, given: Any) -> Value:
     try:
-        return value_of(parameter.type, given)
+        return parameter.value(given)
     except BadValue as error:
         raise BadValue(f"params.{name} {error}") from None

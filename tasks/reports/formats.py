@@ -10,7 +10,17 @@ from tasks.reports.header import Format
 #: Which writer makes which format. Each is loaded at its first use: what draws charts or knows
 #: Parquet takes as long to start as all the rest of a worker, and most processes never need it.
 _PLACES: Mapping[Format, str] = MappingProxyType(
-    {Format.HTML: "write_html", Format.CSV: "write_csv"}
+    {
+        Format.HTML: "write_html",
+        Format.XLSX: "write_xlsx",
+        Format.PARQUET: "write_parquet",
+        Format.CSV: "write_csv",
+        Format.CSV_GZIP: "write_csv",
+        Format.CSV_ZSTD: "write_csv",
+        Format.JSON_LINES: "write_json_lines",
+        Format.JSON_LINES_GZIP: "write_json_lines",
+        Format.JSON_LINES_ZSTD: "write_json_lines",
+    }
 )
 
 

@@ -1,7 +1,7 @@
 """Turn the parameters of a payload into values that PostgreSQL will read as meant."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
@@ -13,6 +13,8 @@ from postgres.parameters import Value, ValueType
 _SHOWN_CHARACTERS = 80
 _MAX_DIGITS = 1000
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+#: What an array's text may hold without quotes; the bare word NULL would be none.
+_BARE = re.compile(r"(?!null$)[\w.:+-]+", re.ASCII | re.IGNORECASE)
 
 
 class BadValue(ValueError):
@@ -34,10 +36,31 @@ def value_of(kind: ValueType, given: Any) -> Value:
     return Value(kind, text)
 
 
+def array_of(kind: ValueType, elements: Sequence[Value]) -> Value:
+    """Return the array of elements that have a text each."""
+    texts = tuple(element.text or "" for element in elements)
+    return Value(kind, "{" + ",".join(map(_element, texts)) + "}", is_array=True, elements=texts)
+
+
+def meaning(value: Value) -> object:
+    """Return what a value is in Python: a number, a date, a list; None for NULL."""
+    if value.text is None:
+        return None
+    read = _MEANINGS[value.type]
+    return [read(text) for text in value.elements] if value.is_array else read(value.text)
+
+
 def shown(given: Any) -> str:
     """Show a foreign value in a message, shortened."""
     text = repr(given)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def _element(text: str) -> str:
+    """Quote an element inside the text of an array."""
+    if _BARE.fullmatch(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _text(given: Any) -> str | None:
@@ -115,5 +138,18 @@ _TYPES: Mapping[ValueType, tuple[Callable[[Any], str | None], str]] = MappingPro
         ValueType.TIMESTAMPTZ: (_timestamptz, "an ISO 8601 date and time with its offset"),
         ValueType.BOOL: (_bool, "true or false"),
         ValueType.UUID: (_uuid, "a UUID"),
+    }
+)
+
+_MEANINGS: Mapping[ValueType, Callable[[str], object]] = MappingProxyType(
+    {
+        ValueType.TEXT: str,
+        ValueType.INT: int,
+        ValueType.BIGINT: int,
+        ValueType.NUMERIC: Decimal,
+        ValueType.DATE: date.fromisoformat,
+        ValueType.TIMESTAMPTZ: datetime.fromisoformat,
+        ValueType.BOOL: "true".__eq__,
+        ValueType.UUID: UUID,
     }
 )

@@ -1,14 +1,22 @@
-"""Write a report as CSV: the rows of its one section, as PostgreSQL prints them."""
+"""Write a report as CSV: the rows of its one table, as PostgreSQL prints them."""
 
 from io import BufferedIOBase
 
-from tasks.reports.answer import Answer, Rows, Written
+from tasks.reports.answer import Answer, Written
+from tasks.reports.one_table import one_table
+from tasks.reports.pack import packed
+from tasks.reports.rows_passing import told
 
 
 def write(answer: Answer, file: BufferedIOBase) -> list[Written]:
     """Write every row, with a header."""
-    return [
-        Written(one.name, one.source.copy_csv(file), one.source.columns)
-        for one in answer.sections
-        if isinstance(one, Rows)
-    ]
+    written = []
+    for section in one_table(answer):
+        with (
+            packed(answer.request.format, file) as target,
+            told(target, answer.tell, head_rows=1, quote=b'"') as rows_in,
+        ):
+            rows = section.source.copy_csv(rows_in)
+        answer.tell(rows)
+        written.append(Written(section.name, rows, section.source.columns))
+    return written

@@ -9,6 +9,7 @@ from typing import Any
 
 from postgres.pool import PoolLimits
 from postgres.session import Session
+from postgres.snapshot_cursor import Terms
 from tests.integration.shop import CATALOG
 from worker.attempt import attempt
 from worker.child import Child, Plan, open_child
@@ -30,18 +31,24 @@ def child_on(
     batch_rows: int = 20_000,
     inbox: Path | None = None,
     file_prefixes: Sequence[str] = (),
+    company_seconds: float = 0.25,
+    report_seconds: float = 10,
+    report_terms: Terms | None = None,
+    report_database: str | None = None,
 ) -> Iterator[Child]:
     """Open what a child process works with, on this database."""
     plan = Plan(
         worker="in-process",
         database_url=database,
-        report_database_url=database,
+        report_database_url=report_database or database,
         limits=PoolLimits(2),
         session=session or Session(lock_seconds=1, statement_seconds=5),
         catalog=catalog,
         artifacts=str(artifacts),
         inbox=inbox,
-        report_seconds=10,
+        report_seconds=report_seconds,
+        company_seconds=company_seconds,
+        report_terms=report_terms or Terms(),
         batch_rows=batch_rows,
         file_prefixes=file_prefixes,
     )
@@ -65,7 +72,10 @@ def body_of(kwargs: object, args: Sequence[Any] = (), **embed: Any) -> bytes:
 def parcel_of(deliveries: Sequence[Delivery]) -> Parcel:
     """Pack deliveries of one task as the main process would."""
     remarks = {
-        position: Remarks(one.attempts, one.may_wait, one.cancelled, one.buried)
+        position: Remarks(
+            *(one.attempts, one.may_wait, one.cancelled, one.buried),
+            *(one.takes_long, one.waited_seconds),
+        )
         for position, one in enumerate(deliveries)
     }
     ordinary = Remarks()

@@ -20,7 +20,7 @@ SHOP = ROOT / "examples" / "django_shop"
 MANAGE = [sys.executable, str(SHOP / "manage.py")]
 CONSOLE = [sys.executable, "-m", "tests.integration.django_console"]
 COMMAND_SECONDS = 60
-START_SECONDS = 30
+START_SECONDS = 60.0
 #: Django takes psycopg 3 where it is installed; a process that meets this has psycopg2 alone.
 WITHOUT_PSYCOPG = "raise ImportError('this process has psycopg2 alone')\n"
 

@@ -32,6 +32,12 @@ KEYS = {
 }
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 @dataclass(frozen=True)
 class Sent:
     """A row: its key as it is sent, a number that may be bad, and its age."""

@@ -50,6 +50,12 @@ Opener = Callable[[str], Child]
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def open_child(database: str, tmp_path: Path) -> Iterator[Opener]:
     """Open a child whose persons are written on these terms."""
     query(database, TABLES)

@@ -68,6 +68,10 @@ def child(server: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterat
         yield child
 
 
+def storm(value: int) -> Any:
+    return pytest.param(value, marks=pytest.mark.storm)
+
+
 def good_rows(count: int) -> list[dict[str, Any]]:
     return [row(number, changes) for number, changes in enumerate(islice(cycle(GOOD), count), 1)]
 
@@ -113,7 +117,7 @@ def test_each_bad_row(child: Child, cursor: extensions.cursor) -> None:
         cursor.execute("DELETE FROM celeriac.job")
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, isqrt(ROWS), ROWS])
+@pytest.mark.parametrize("count", [0, 2, ROWS, *(storm(few) for few in (1, isqrt(ROWS)))])
 def test_bad_rows_of_all_sorts(child: Child, cursor: extensions.cursor, count: int) -> None:
     """None, one, two, a few or all of a batch are bad, each in another way."""
     rows = good_rows(ROWS)

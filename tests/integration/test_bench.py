@@ -4,8 +4,8 @@ import base64
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg2
@@ -19,6 +19,7 @@ from bench.row import INSERT, row
 from bench.servers import TABLES
 from bench.target import Target
 from celeriac.message import Message, new_id, write_body, write_message
+from tests.waiting import least_seconds
 from tests.workers import ROOT
 from worker.embedded import EmbeddedValkey
 
@@ -44,6 +45,27 @@ def test_short_run_writes_figures_of_floor_and_worker(tmp_path: Path) -> None:
     assert {"floor": 500, "celeriac_1w1c": 500} == results["jobs"]
 
 
+@pytest.mark.storm
+def test_short_run_of_reports_writes_figures(tmp_path: Path) -> None:
+    """A short run makes reports as jobs beside COPY and pandas, and small ones together."""
+    output = tmp_path / "results.json"
+    command = [sys.executable, "-m", "bench", "--scenarios", "reports,report_memory,small_reports"]
+    command += ["--subjects", "copy,csv,parquet,pandas_parquet,celeriac", "--output", str(output)]
+    command += ["--report-rows", "30000", "--small-reports", "20", "--runs", "1"]
+
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(output.read_text())
+    rates = sorted(results["report_rows_per_s"])
+    assert ["copy", "csv", "pandas_parquet", "parquet"] == rates
+    peaks = sorted(results["report_peak_mb"])
+    assert ["csv.3000", "csv.30000", "parquet.3000", "parquet.30000"] == peaks
+    assert ["celeriac"] == list(results["small_reports_per_s"])
+
+
 @pytest.mark.parametrize("there", [[1, 2], [1, 2, 3, 4], [1, 2, 4]])
 def test_run_that_left_other_rows_fails(there: list[int], empty_database: str) -> None:
     """A row too few, too many or of another job fails the run."""
@@ -59,16 +81,19 @@ def test_run_that_left_other_rows_fails(there: list[int], empty_database: str) -
 
 def test_delayed_link_adds_its_time_to_every_round_trip_once(valkey_server: EmbeddedValkey) -> None:
     """Every round trip takes longer by the delay; what is pipelined shares one, in its order."""
+    answers: list[Any] = []
     with delayed(str(valkey_server.socket), 50) as link, Redis(port=link.port) as client:
         client.ping()
-        began = time.monotonic()
-        with client.pipeline(transaction=False) as pipe:
-            for number in range(100):
-                pipe.echo(str(number))
-            answers = pipe.execute()
-        seconds = time.monotonic() - began
 
-    assert [str(number).encode() for number in range(100)] == answers
+        def ask() -> None:
+            with client.pipeline(transaction=False) as pipe:
+                for number in range(100):
+                    pipe.echo(str(number))
+                answers.append(pipe.execute())
+
+        seconds = least_seconds(ask, 1)
+
+    assert [str(number).encode() for number in range(100)] == answers[-1]
     assert 0.05 <= seconds < 1
 
 

@@ -112,7 +112,7 @@ def test_hostile_id_keeps_its_result(app: Celery, id_: str) -> None:
 
     found = [AsyncResult(one, app=app) for one in ("before", id_, "after")]
     assert [whole_result(1), whole_result(2), whole_result(3)] == [
-        one.get(timeout=5) for one in found
+        one.get(timeout=60) for one in found
     ]
     assert id_ == json.loads(stored(app, id_))["task_id"]
     assert 3 == app.backend.client.dbsize()
@@ -131,7 +131,7 @@ def test_conflict_leaves_the_first_result(app: Celery) -> None:
 
     store_results([], [(Settlement(ID, Fate.CONFLICT), Context())], app)
 
-    assert whole_result(1) == AsyncResult(ID, app=app).get(timeout=5)
+    assert whole_result(1) == AsyncResult(ID, app=app).get(timeout=60)
 
 
 def test_whoever_waits_is_woken(app: Celery) -> None:

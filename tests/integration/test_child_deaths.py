@@ -10,6 +10,7 @@ import pytest
 from celery.concurrency.asynpool import AsynPool
 from kombu.asynchronous import Hub
 
+from tests.waiting import PATIENCE_SECONDS
 from worker.child_deaths import ChildDeaths
 
 #: Between the end of its files and its own; a dying process needs no more than that.
@@ -33,9 +34,10 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def pool(hub: Hub) -> Iterator[Any]:
-    """A pool of one child, on that loop; its next round is five seconds away."""
+    """A pool of one child, on that loop, without the rounds that would replace it in the end."""
     pool = AsynPool(processes=1, threads=False)
     pool.register_with_event_loop(hub)
+    hub.timer.clear()
     yield pool
     for child in pool._pool:
         os.kill(child.pid, 9)
@@ -66,9 +68,9 @@ def test_pool_is_attached_once(hub: Hub, pool: Any) -> None:
     assert once is pool.maintain_pool
 
 
-def run(hub: Hub, *, until: Any, seconds: float = 3.0) -> None:
-    """Turn the loop until something holds; fail well before the pool's next round."""
-    deadline = time.monotonic() + seconds
+def run(hub: Hub, *, until: Any) -> None:
+    """Turn the loop until something holds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not until():
         assert time.monotonic() < deadline, "waited in vain"
         hub.run_once()

@@ -1,5 +1,6 @@
 """The client against a real Valkey and stock Celery: one message, one result, one state."""
 
+import base64
 import json
 import threading
 import time
@@ -31,6 +32,8 @@ from tests.workers import Worker
 from worker.embedded import EmbeddedValkey
 
 QUEUE = "celeriac.ingest"
+SOON = 0.5 * RECHECK_SECONDS
+ATTEMPTS = 10
 ROW = {
     "price": Decimal("1.10"),
     "day": date(2024, 5, 1),
@@ -105,38 +108,45 @@ def test_stock_worker_runs_the_job(
 
     make_worker(environment, app="tests.integration.stock_app", options=options).start()
 
-    result = good.wait(30)
+    result = good.wait(60)
     assert [ROW, {"a": None}] == result["rows"]
     assert repr([ROW, {"a": None}]) == result["shown"]
     assert State.COMMITTED is good.state()
     with pytest.raises(JobFailed, match="no such column, price") as caught:
-        bad.wait(30)
+        bad.wait(60)
     assert bad.id == caught.value.job_id
     assert State.DEAD is bad.state()
 
 
 def test_wait_wakes_when_the_result_comes(client: Client, stock: Celery, redis: Redis) -> None:
     """A waiter is told by what stock Celery's backend publishes, sooner than it would look."""
-    ticket = client.ingest("flights", ROW)
     found: list[Any] = []
-    waiter = threading.Thread(target=lambda: found.append(ticket.wait(20)))
-    waiter.start()
-    channel = f"celery-task-meta-{ticket.id}"
-    wait_for(lambda: dict(redis.pubsub_numsub(channel))[channel.encode()], what="a subscriber")
+    seconds: list[float] = []
 
-    stored = time.monotonic()
-    stock.backend.store_result(ticket.id, {"inserted": 1}, states.SUCCESS)
+    def wait_for_one() -> None:
+        ticket = client.ingest("flights", ROW)
+        waiter = threading.Thread(target=lambda: found.append(ticket.wait(60)))
+        waiter.start()
+        channel = f"celery-task-meta-{ticket.id}"
+        wait_for(lambda: dict(redis.pubsub_numsub(channel))[channel.encode()], what="a subscriber")
+        stored = time.monotonic()
+        stock.backend.store_result(ticket.id, {"inserted": 1}, states.SUCCESS)
+        waiter.join(60)
+        seconds.append(time.monotonic() - stored)
 
-    waiter.join(20)
-    assert [{"inserted": 1}] == found
-    assert time.monotonic() - stored < 0.8 * RECHECK_SECONDS
+    # A host that stands still may make some late; one that only looks again is always late.
+    while not seconds or (min(seconds) > SOON and len(seconds) < ATTEMPTS):
+        wait_for_one()
+
+    assert {"inserted": 1} == found[-1]
+    assert min(seconds) < SOON
 
 
 def test_wait_rechecks_without_a_message(client: Client, redis: Redis) -> None:
     """A result whose message was lost is found all the same."""
     ticket = client.ingest("flights", ROW)
     found: list[Any] = []
-    waiter = threading.Thread(target=lambda: found.append(ticket.wait(20)))
+    waiter = threading.Thread(target=lambda: found.append(ticket.wait(60)))
     waiter.start()
     channel = f"celery-task-meta-{ticket.id}"
     wait_for(lambda: dict(redis.pubsub_numsub(channel))[channel.encode()], what="a subscriber")
@@ -145,7 +155,7 @@ def test_wait_rechecks_without_a_message(client: Client, redis: Redis) -> None:
     redis.set(channel, '{"status": "SUCCESS", "result": {"inserted": 2}}')
     redis.select(0)
 
-    waiter.join(20)
+    waiter.join(60)
     assert [{"inserted": 2}] == found
 
 
@@ -156,7 +166,7 @@ def test_cancelled_held_and_unended_jobs(client: Client, stock: Celery) -> None:
     stock.backend.mark_as_retry(held.id, ValueError("target is locked"))
 
     with pytest.raises(JobCancelled, match="by hand"):
-        cancelled.wait(5)
+        cancelled.wait(60)
     with pytest.raises(WaitTimeout, match=r"no end within 0\.2 s, last seen held"):
         held.wait(0.2)
     with pytest.raises(WaitTimeout, match="last seen unknown"):
@@ -194,6 +204,19 @@ def test_report_goes_to_its_queue(client: Client, redis: Redis) -> None:
     assert ["celeriac.report", "daily · csv"] == [headers["task"], headers["kwargsrepr"]]
 
 
+def test_report_names_what_it_comes_after(client: Client, redis: Redis) -> None:
+    """A ticket stands for its job's id; a position goes as it is, anything else is refused."""
+    ingest = client.ingest("flights", ROW)
+    for after in (ingest, "0/16B3748"):
+        client.report("daily", after=after)
+    with pytest.raises(BadPayload, match="after must be text"):
+        client.report("daily", after=5)  # type: ignore[arg-type]  # what a caller without types does
+
+    messages = [json.loads(raw) for raw in redis.lrange("celeriac.report", 0, -1)]
+    sent = [json.loads(base64.b64decode(one["body"]))[1]["after"] for one in messages]
+    assert {ingest.id, "0/16B3748"} == set(sent)
+
+
 def test_published_names_are_checked(client: Client, redis: Redis) -> None:
     """A target or report that no worker serves is refused; one that came since is not."""
     publish(redis)
@@ -207,6 +230,24 @@ def test_published_names_are_checked(client: Client, redis: Redis) -> None:
     client.ingest("airports", ROW)
 
     assert 2 == redis.llen(QUEUE)
+
+
+def test_published_forms_are_checked(client: Client, redis: Redis) -> None:
+    """Parameters that a report does not take are not sent, alone or after a group; new ones are."""
+    form = {"params": {"day": {"type": "date"}}, "formats": ["html"]}
+    publish(redis, report_forms={"daily": form})
+    with pytest.raises(BadPayload, match="format must be one of html, got 'csv'"):
+        client.report("daily", format="csv")
+    group = client.group()
+    group.ingest("flights", ROW)
+    with pytest.raises(BadPayload, match="params may hold day for daily, got 'month'"):
+        group.then_report("daily", {"month": 5})
+
+    form["params"]["month"] = {"type": "int", "required": True}
+    publish(redis, report_forms={"daily": form})
+    client.report("daily", {"month": 5})
+
+    assert (0, 1) == (redis.llen(QUEUE), redis.llen("celeriac.report"))
 
 
 def test_an_unreadable_catalog_stops_nobody(client: Client, redis: Redis) -> None:
@@ -256,6 +297,6 @@ def test_threads_share_a_client(client: Client, redis: Redis) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert (400, 400) == (redis.llen(QUEUE), len({ticket.id for ticket in tickets}))

@@ -33,15 +33,17 @@ from celeriac import (
     Ticket,
     WaitTimeout,
 )
+from tests.faults.standstill import stopped
+from tests.waiting import least_seconds
 from worker.embedded import EmbeddedValkey
 
 QUEUE = "celeriac.ingest"
 ROW = {"a": 1}
 TIMEOUT = 0.5
-#: What a busy machine may add.
-SLACK = 1.0
+#: A second attempt within one call would take it.
+BELOW = 2 * TIMEOUT
 LONGEST_DELAY_SECONDS = 0.02
-ATTEMPTS = 5
+ATTEMPTS = 20
 
 
 @pytest.fixture
@@ -174,17 +176,18 @@ def test_one_client_serves_one_loop_after_another(broker_url: str, redis: Redis)
     assert 3 == redis.llen(QUEUE)
 
 
-def test_a_cancelled_call_spoils_no_connection(broker_url: str, redis: Redis) -> None:
+def test_a_cancelled_call_spoils_no_connection(
+    broker_url: str, valkey_server: EmbeddedValkey
+) -> None:
     """A task that is cancelled while it waits for Redis leaves its answer to nobody else."""
 
     async def cancel(client: AsyncClient) -> list[State]:
         await client.ingest("flights", ROW)
-        redis.execute_command("CLIENT", "PAUSE", 300, "ALL")
-        with pytest.raises(asyncio.TimeoutError):
+        with stopped(valkey_server.pid), pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.depth(), 0.1)
         return [await client.ticket("unknown").state() for _ in range(3)]
 
-    assert 3 * [State.UNKNOWN] == run(cancel, broker_url, timeout=5.0)
+    assert 3 * [State.UNKNOWN] == run(cancel, broker_url, timeout=60.0)
 
 
 def test_an_idle_connection_that_was_cut_costs_nothing(broker_url: str, redis: Redis) -> None:
@@ -212,20 +215,26 @@ CALLS: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("manner", ["refusing", "silent", "resetting", "slow"])
-def test_a_bad_broker_ends_every_call(
-    call: Callable[[AsyncClient], Awaitable[Any]], manner: str
-) -> None:
+def test_a_bad_broker_ends_every_call(manner: str) -> None:
     """Refused, swallowed, reset or answered after ten seconds: the caller knows in time."""
+    words: list[str] = []
+
+    async def fail(call: Callable[[AsyncClient], Awaitable[Any]], url: str) -> None:
+        async with AsyncClient(url, result_url=url, timeout=TIMEOUT) as client:
+            with pytest.raises(BrokerUnavailable) as caught:
+                await call(client)
+        words.append(str(caught.value))
+
+    async def fail_each(url: str) -> None:
+        await asyncio.gather(*(fail(call, url) for call in CALLS.values()))
+
     with _broker(manner) as url:
-        started = time.monotonic()
+        seconds = least_seconds(lambda: asyncio.run(fail_each(url)), BELOW)
 
-        with pytest.raises(BrokerUnavailable) as caught:
-            run(call, url, result_url=url, timeout=TIMEOUT)
-
-    assert time.monotonic() - started < TIMEOUT + SLACK
-    assert "secret" not in str(caught.value)
+    assert seconds < BELOW
+    assert len(CALLS) <= len(words)
+    assert "secret" not in " ".join(words)
 
 
 def test_a_push_that_is_swallowed_is_in_doubt() -> None:
@@ -261,7 +270,7 @@ def test_the_loop_is_never_held_up(broker_url: str, redis: Redis) -> None:
         await client.ingest("flights", ROW)
         ticking = asyncio.create_task(tick())
         tickets = [await client.ingest("flights", ROW) for _ in range(20)]
-        waiting = [asyncio.create_task(ticket.wait(30)) for ticket in tickets]
+        waiting = [asyncio.create_task(ticket.wait(60)) for ticket in tickets]
         await asyncio.gather(*(_ingest(client, 20) for _ in range(20)))
         await client.ingest_many("flights", [ROW] * 599, rows_per_job=1)
         await client.ingest("flights", [ROW | {"n": number} for number in range(10_000)])
@@ -276,7 +285,7 @@ def test_the_loop_is_never_held_up(broker_url: str, redis: Redis) -> None:
         redis.delete(QUEUE)
         # What hundreds of tests left behind is not looked through in the middle of this one.
         gc.freeze()
-        run(work, broker_url, timeout=20)
+        run(work, broker_url, timeout=60)
         gc.unfreeze()
         if max(delays) < LONGEST_DELAY_SECONDS:
             break

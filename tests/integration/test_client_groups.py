@@ -211,7 +211,7 @@ def test_groups_end_to_end(
             cursor.execute("LOCK TABLE shop.alpha IN SHARE MODE")
             direct = gather(client.group(id="g"), 20).then_ingest("beta", {"n": 7})
             gather(outbox(cursor.connection).group(id="h"), 20).then_ingest("beta", {"n": 8})
-            wait_for(lambda: query(database, BLOCKED), 20, "a batch to wait")
+            wait_for(lambda: query(database, BLOCKED), what="a batch to wait")
             doomed.kill()
             for _ in range(2):
                 make_worker(env).start(wait=False)

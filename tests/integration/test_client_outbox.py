@@ -31,6 +31,12 @@ ROWS = [{"a": 1, "price": Decimal("1.10")}, {"a": None, "big": 2**70}]
 PARTS = ("host", "port", "user", "password", "dbname")
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 class Undone(Exception):
     """The caller's own trouble."""
 

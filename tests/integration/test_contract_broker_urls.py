@@ -44,7 +44,7 @@ def test_a_worker_behind_tls(
 
         sent = Entries(storm, tmp_path / "entries.jsonl").send(20)
 
-        assert {1} == {one.get(timeout=15)["inserted"] for one in sent}
+        assert {1} == {one.get(timeout=60)["inserted"] for one in sent}
         storm.finish().assert_clean()
         # Consuming, notes, lease, events and results have connections of their own.
         assert tls.handshakes >= 4
@@ -61,7 +61,7 @@ def test_jobs_reserved_through_sentinel(sentinel: Sentinel, broker_url: str) -> 
             producer.publish({"number": number}, exchange="", routing_key=QUEUE.name)
 
         with Consumer(connection, [QUEUE], on_message=received.append):
-            wait_for(lambda: drained(connection, received, 10), 10, "the messages")
+            wait_for(lambda: drained(connection, received, 10), what="the messages")
             assert (0, 10) == places(broker_url)
             for message in received:
                 message.ack()

@@ -44,7 +44,7 @@ def test_backend_has_what_results_in_bulk_need(result_url: str) -> None:
             pipe.execute()
 
         assert backend.task_keyprefix + b"j" == key
-        assert {"rows": 1} == app.AsyncResult("j").get(timeout=1)
+        assert {"rows": 1} == app.AsyncResult("j").get(timeout=60)
         assert 86400 == backend.expires == backend.failure_expires
 
 
@@ -80,7 +80,7 @@ def test_pool_calls_back_about_a_lost_process() -> None:
                 callback=note,
                 error_callback=note,
             )
-            assert done.acquire(timeout=15)
+            assert done.acquire(timeout=60)
 
     answer, lost = ends
     assert 1 == answer

@@ -24,6 +24,12 @@ Open = Callable[..., Child]
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def open_child(database: str, tmp_path: Path) -> Iterator[Open]:
     """Make tables by SQL, and open a child with the target ``t`` on the table ``t``."""
     with ExitStack() as stack:

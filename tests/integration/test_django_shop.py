@@ -92,7 +92,7 @@ def test_django_is_on_psycopg2(site: Shop) -> None:
 def test_price_list_that_is_kept(site: Shop) -> None:
     """Its products are in the table soon, and on the page, and the price in each exactly."""
     answer = site.send_list("kept", ("anvil", "129.90"), ("bolt", "0.05"))
-    wait_for(lambda: arrived(site, "bolt"), 20, "the products")
+    wait_for(lambda: arrived(site, "bolt"), what="the products")
 
     assert 202 == answer.status_code
     assert {("anvil", "129.90"), ("bolt", "0.05")} <= set(site.products())
@@ -108,7 +108,7 @@ def test_price_list_that_is_rolled_back(site: Shop) -> None:
     again = site.send_list("twice", ("ghost", "1.00"))
     after = site.jobs()
     site.send_list("later", ("dowel", "0.10"))
-    wait_for(lambda: arrived(site, "dowel"), 20, "what came later")
+    wait_for(lambda: arrived(site, "dowel"), what="what came later")
 
     assert (409, before) == (again.status_code, after)
     assert not arrived(site, "ghost")
@@ -117,7 +117,7 @@ def test_price_list_that_is_rolled_back(site: Shop) -> None:
 def test_price_that_does_not_fit(site: Shop) -> None:
     """One product that the table refuses is set aside, its neighbour is there."""
     site.send_list("wide", ("huge", "12345678.90"), ("epoxy", "4.00"))
-    wait_for(lambda: arrived(site, "epoxy"), 20, "the neighbour")
+    wait_for(lambda: arrived(site, "epoxy"), what="the neighbour")
 
     text = "SELECT row->>'name' FROM celeriac.quarantine WHERE target = 'products'"
     assert not arrived(site, "huge")
@@ -138,7 +138,7 @@ def test_report_is_shown(site: Shop) -> None:
     """A click leads to a page that says so until the report is there, and then is the report."""
     asked = site.session.post(f"{site.address}/reports/", allow_redirects=False, timeout=20)
     place = asked.headers["Location"]
-    wait_for(lambda: site.get(place).status_code == 200, 20, "the report")
+    wait_for(lambda: site.get(place).status_code == 200, what="the report")
 
     page = site.get(place).text
 
@@ -153,7 +153,7 @@ def test_report_that_cannot_be_made(site: Shop) -> None:
         f"{site.address}/reports/", {"at_least": "many"}, allow_redirects=False, timeout=20
     )
     place = asked.headers["Location"]
-    wait_for(lambda: site.get(place).status_code != 202, 20, "the end of the job")
+    wait_for(lambda: site.get(place).status_code != 202, what="the end of the job")
 
     assert 422 == site.get(place).status_code
     assert "params.at_least must be" in site.get(place).text
@@ -165,7 +165,7 @@ def test_each_style_heeds_the_transaction(site: Shop, style: str) -> None:
     code = f"STYLE = {style!r}\n{TWO_TRANSACTIONS}"
 
     undone, kept = site.said("run", code).split()
-    wait_for(lambda: arrived(site, f"{style} kept"), 20, "the product")
+    wait_for(lambda: arrived(site, f"{style} kept"), what="the product")
 
     text = "SELECT id FROM celeriac.job WHERE id IN (%s, %s)"
     assert [(kept,)] == query(site.env["CELERIAC_DATABASE_URL"], text, (undone, kept))
@@ -178,7 +178,7 @@ def test_rows_of_a_queryset(site: Shop) -> None:
     query(site.env["CELERIAC_DATABASE_URL"], text)
 
     site.said("run", FROM_QUERYSET)
-    wait_for(lambda: site.products().count(("copied", "3.25")) == 2, 20, "the copy")
+    wait_for(lambda: site.products().count(("copied", "3.25")) == 2, what="the copy")
 
 
 def test_command(site: Shop) -> None:

@@ -64,7 +64,7 @@ class Taker:
                 self.connection.drain_events(timeout=0.05)
             return until()
 
-        wait_for(turned, 10, "the jobs")
+        wait_for(turned, what="the jobs")
 
     def wait_idly(self) -> None:
         """Let the loop turn until nothing but the next message is awaited."""

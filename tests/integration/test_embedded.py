@@ -12,12 +12,23 @@ from worker.embedded import EmbeddedPostgres, EmbeddedValkey, ServerFailed
 from worker.embedded.account import MAX_SOCKET_CHARACTERS
 
 
-@pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL of this test alone, not started."""
-    server = EmbeddedPostgres(tmp_path, settings={"shared_buffers": "16MB"})
+@pytest.fixture(scope="module")
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of this module, which has started for the first time."""
+    folder = tmp_path_factory.mktemp("own")
+    server = EmbeddedPostgres(folder, settings={"shared_buffers": "16MB"})
+    server.start()
+    assert not server.reused
     yield server
     server.remove()
+
+
+@pytest.fixture
+def postgres(own_postgres: EmbeddedPostgres) -> EmbeddedPostgres:
+    """A PostgreSQL that runs, whatever the test before did to it."""
+    if not own_postgres.is_running:
+        own_postgres.start()
+    return own_postgres
 
 
 @pytest.fixture
@@ -40,8 +51,6 @@ def execute(server: EmbeddedPostgres, statement: str) -> list[tuple[object, ...]
 
 def test_postgres_is_durable_and_private(postgres: EmbeddedPostgres) -> None:
     """PostgreSQL 18 answers with fsync on, in UTF-8 and UTC, on no network address."""
-    postgres.start()
-
     shown = execute(
         postgres,
         "SELECT current_setting('server_version_num')::int / 10000, current_setting('fsync'),"
@@ -54,8 +63,6 @@ def test_postgres_is_durable_and_private(postgres: EmbeddedPostgres) -> None:
 
 def test_others_cannot_reach_the_socket(postgres: EmbeddedPostgres) -> None:
     """The folder of the socket is closed to every other account: the server trusts who is in."""
-    postgres.start()
-
     mode = postgres.socket_dir.stat().st_mode
 
     assert mode & 0o077 == 0
@@ -63,7 +70,6 @@ def test_others_cannot_reach_the_socket(postgres: EmbeddedPostgres) -> None:
 
 def test_stop_leaves_no_process(postgres: EmbeddedPostgres, valkey: EmbeddedValkey) -> None:
     """After stop neither server nor any child of it runs."""
-    postgres.start()
     valkey.start()
     family = [psutil.Process(valkey.pid), psutil.Process(postgres.pid)]
     family += family[-1].children(recursive=True)
@@ -77,25 +83,22 @@ def test_stop_leaves_no_process(postgres: EmbeddedPostgres, valkey: EmbeddedValk
 
 def test_postgres_keeps_its_data(postgres: EmbeddedPostgres) -> None:
     """A second start finds what the first wrote, and says that it reused it."""
-    postgres.start()
-    first_reused = postgres.reused
     execute(postgres, "CREATE TABLE kept AS SELECT 7 AS number")
 
     postgres.restart()
 
-    assert (False, True) == (first_reused, postgres.reused)
+    assert postgres.reused
     assert [(7,)] == execute(postgres, "SELECT number FROM kept")
 
 
 def test_postgres_recovers_from_a_kill(postgres: EmbeddedPostgres) -> None:
     """What was committed before SIGKILL is there after the next start."""
-    postgres.start()
-    execute(postgres, "CREATE TABLE kept AS SELECT 7 AS number")
+    execute(postgres, "CREATE TABLE survived AS SELECT 8 AS number")
 
     postgres.kill()
     postgres.start()
 
-    assert [(7,)] == execute(postgres, "SELECT number FROM kept")
+    assert [(8,)] == execute(postgres, "SELECT number FROM survived")
 
 
 def test_valkey_keeps_its_data_through_a_kill(valkey: EmbeddedValkey) -> None:
@@ -115,7 +118,6 @@ def test_valkey_keeps_its_data_through_a_kill(valkey: EmbeddedValkey) -> None:
 
 def test_stale_pid_file_does_not_stop_a_start(postgres: EmbeddedPostgres) -> None:
     """A crash left a pid file whose number is another process by now: PostgreSQL starts."""
-    postgres.start()
     postgres.kill()
     pid_file = postgres.data / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
@@ -126,12 +128,12 @@ def test_stale_pid_file_does_not_stop_a_start(postgres: EmbeddedPostgres) -> Non
     assert [(1,)] == execute(postgres, "SELECT 1")
 
 
-def test_one_folder_has_one_postgres(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+def test_one_folder_has_one_postgres(postgres: EmbeddedPostgres) -> None:
     """A second start on the same folder is refused, and the first goes on."""
-    postgres.start()
+    folder = postgres.folder
 
-    with pytest.raises(ServerFailed, match=f"{tmp_path} is in use by process"):
-        EmbeddedPostgres(tmp_path).start()
+    with pytest.raises(ServerFailed, match=f"{folder} is in use by process"):
+        EmbeddedPostgres(folder).start()
 
     assert [(1,)] == execute(postgres, "SELECT 1")
 

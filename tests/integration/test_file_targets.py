@@ -24,6 +24,12 @@ BAD_EVENT = ["x", "2026-01-01 12:00", "hall", "bad"]
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str, tmp_path: Path) -> Iterator[Child]:
     """A child on the depot's tables, whose inbox is the test's folder."""
     depot.create_tables(database)

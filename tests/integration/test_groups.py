@@ -30,6 +30,12 @@ PATIENT = Session(lock_seconds=20, statement_seconds=20)
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str) -> Iterator[Child]:
     """A child process's belongings, on the shop's tables."""
     create_tables(database)

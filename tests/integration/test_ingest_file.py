@@ -16,6 +16,12 @@ ROWS = 1_050
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str, tmp_path: Path) -> Iterator[Child]:
     """A child on the depot's tables, whose inbox is the test's folder."""
     depot.create_tables(database)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_SECONDS, least_seconds, wait_for
 from worker.embedded import EmbeddedValkey
 from worker.transport.keys import Keys, new_owner
 from worker.transport.lease import Lease, Progress, Renewal, connection_options, recover, renew
@@ -133,7 +133,7 @@ def await_renewals(server: Redis, keys: Keys, count: int) -> None:
         seen.add(server.zscore(keys.owners, keys.owner))
         return len(seen - {None}) > count
 
-    wait_for(enough, 10 + count, f"{count} renewals of {keys.owner}")
+    wait_for(enough, what=f"{count} renewals of {keys.owner}")
 
 
 def recover_all(server: Redis, keys: Keys, **bounds: int) -> tuple[int, int]:
@@ -212,7 +212,7 @@ def test_two_recover_at_once(server: Redis) -> None:
 
     def take_part() -> None:
         with client_of(server) as client:
-            start.wait(5)
+            start.wait(60)
             given_back.append(recover_all(client, dead, most_messages=7)[0])
 
     threads = [Thread(target=take_part) for _ in range(3)]
@@ -356,16 +356,17 @@ def test_dead_owner_is_recovered_after_a_lease(
     """Messages of one who renews no more are back after one lease, and before two are over."""
     hold(server, ours)
     await_renewals(server, ours, 1)
-    renew(server, dead)
-    put(server, dead, 1, "abc")
-    died_at = monotonic()
 
-    wait_for(lambda: not is_owner(server, dead))
+    def die() -> None:
+        heard.all.clear()
+        server.delete(QUEUE)
+        renew(server, dead)
+        put(server, dead, 1, "abc")
+        wait_for(lambda: not is_owner(server, dead))
 
-    seconds = monotonic() - died_at
-    assert LEASE_SECONDS <= seconds
-    # Half a lease more than promised, for a test machine that is busy with other things.
-    assert seconds < 2.5 * LEASE_SECONDS
+    seconds = least_seconds(die, 2 * LEASE_SECONDS)
+
+    assert LEASE_SECONDS <= seconds < 2 * LEASE_SECONDS
     assert "abc" == waiting(server)
     wait_for(lambda: heard.all)
     assert [("jobs_recovered", {"owner": "dead", "jobs": 3, "suspects": 0})] == heard.all
@@ -472,11 +473,14 @@ def test_cut_connection_begins_the_watch_anew(server: Redis, hold: Callable[...,
     """After a cut, even one that was silent before has a whole lease."""
     hold(server, ours)
     await_renewals(server, ours, 1)
-    put(server, dead, 1, "abc")
-    await_renewals(server, ours, 2)
-
-    server.client_kill_filter(_type="normal", skipme=True)
-    cut_at = monotonic()
+    cut_at = 0.0
+    # On a host that stands still for a lease it is recovered before the cut: once more, then.
+    while not (cut_at and is_owner(server, dead)):
+        server.delete(QUEUE)
+        put(server, dead, 1, "abc")
+        await_renewals(server, ours, 2)
+        server.client_kill_filter(_type="normal", skipme=True)
+        cut_at = monotonic()
 
     wait_for(lambda: not is_owner(server, dead))
     assert LEASE_SECONDS <= monotonic() - cut_at
@@ -512,15 +516,16 @@ def test_an_outage_makes_no_orphans(
 
 def test_stopping_is_quick_and_twice_is_once(server: Redis, hold: Callable[..., Lease]) -> None:
     """A lease ends at once, without giving anything back, and a second end does nothing."""
-    lease = hold(server, ours)
+    # So long that a stop which waits for the next renewal would last.
+    lease = hold(server, ours, seconds=60 * PATIENCE_SECONDS)
+    wait_for(lambda: is_owner(server, ours))
     put(server, ours, 1, "abc")
-    await_renewals(server, ours, 1)
     began = monotonic()
 
     lease.stop()
     lease.stop()
 
-    assert monotonic() - began < LEASE_SECONDS / 3
+    assert monotonic() - began < PATIENCE_SECONDS
     assert ("", 3) == (waiting(server), server.llen(ours.slab(1)))
 
 

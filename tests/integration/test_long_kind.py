@@ -25,6 +25,12 @@ KIND = "tests.integration.stepping_kind:STEPPING"
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str) -> Iterator[Child]:
     """A child that knows the stepping kind, whose jobs may not pass where they wait."""
     depot.create_tables(database)
@@ -159,7 +165,7 @@ def test_second_run_waits_for_a_living_one(child: Child) -> None:
 
     STEPPING.may_pass = True
     # A session ends a moment after its client has closed it.
-    wait_for(lambda: run(child, steps=2, waits_at=1).fate is Fate.COMMITTED, 5, "the job to go on")
+    wait_for(lambda: run(child, steps=2, waits_at=1).fate is Fate.COMMITTED, what="its end")
 
 
 def test_silent_run_is_ended(child: Child, database: str) -> None:
@@ -170,7 +176,7 @@ def test_silent_run_is_ended(child: Child, database: str) -> None:
             cursor.execute("SELECT pg_try_advisory_lock(1667591270, hashtext('j'))")
         with child_on(database, kinds=[KIND], catalog=depot.CATALOG, session=hasty) as other:
             assert Fate.TAKEN == run(other, steps=1).fate
-            wait_for(lambda: run(other, steps=1).fate is Fate.COMMITTED, 5, "the job to go on")
+            wait_for(lambda: run(other, steps=1).fate is Fate.COMMITTED, what="the job to go on")
 
 
 def test_working_run_is_not_ended(child: Child, database: str) -> None:
@@ -181,7 +187,7 @@ def test_working_run_is_not_ended(child: Child, database: str) -> None:
         cursor.execute("SELECT pg_try_advisory_lock(1667591270, hashtext('j'))")
         statement = pool.submit(cursor.execute, "SELECT pg_sleep(1)")
         asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-        wait_for(lambda: query(database, asleep), 5, "the statement to run")
+        wait_for(lambda: query(database, asleep), what="the statement to run")
 
         with child_on(database, kinds=[KIND], catalog=depot.CATALOG, session=hasty) as other:
             taken = run(other, steps=1)

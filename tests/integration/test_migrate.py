@@ -112,7 +112,7 @@ def test_two_at_once_apply_each_migration_once(empty_database: str) -> None:
     locked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
     wait_for(lambda: answers(empty_database, locked) == [(1,)], what="the second to wait")
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
 
     assert [[], [slow]] == sorted(done, key=len)
     assert [(1, "slow")] == applied(empty_database)

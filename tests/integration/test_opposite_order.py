@@ -51,7 +51,7 @@ def settle_at_once(
     barrier = threading.Barrier(len(children))
 
     def run(child: Child, batch: Sequence[Delivery]) -> dict[str, Settlement]:
-        barrier.wait(10)
+        barrier.wait(60)
         return settle(child, *batch)
 
     with ThreadPoolExecutor(len(children)) as threads:

@@ -25,6 +25,12 @@ OTHER = {**GOOD, "price": 3}
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str) -> Iterator[Child]:
     """A child process's belongings, on the shop's tables."""
     create_tables(database)

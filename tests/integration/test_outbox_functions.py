@@ -20,6 +20,12 @@ OWN = "SELECT celeriac.enqueue('own.task', '{}', id => %s)"
 INGEST = "SELECT celeriac.enqueue('celeriac.ingest', %s)"
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 def login(database: str, name: str) -> str:
     """Return the database's URL for another role."""
     return database.replace("postgres@", f"{name}@")
@@ -148,7 +154,7 @@ def test_same_id_from_many_threads_is_one_job(database: str) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
 
     assert ([("one",)] * 20, [("one",)]) == (answers, entries(database))
 
@@ -319,7 +325,7 @@ def test_cancel_waits_for_a_commit_under_way(database: str) -> None:
         wait_for(lambda: query(database, waiting, (text,)), what="the cancel to wait")
         cursor.execute("DELETE FROM celeriac.outbox WHERE id = 'job'")
         worker.commit()
-        thread.join(10)
+        thread.join(60)
 
     assert [("committed",)] == answers
 

@@ -24,6 +24,12 @@ ODD = [
 ]
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 def is_plain(database: str, task: str, kwargs: str | None) -> Any:
     [(found,)] = query(database, "SELECT celeriac.is_plain_ingest(%s, %s)", (task, kwargs))
     return found

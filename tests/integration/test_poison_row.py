@@ -13,6 +13,12 @@ BAD = {"id": 2, "name": "b", "price": -1}
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str) -> Iterator[Child]:
     """A child on the shop's tables."""
     create_tables(database)

@@ -21,6 +21,12 @@ from tests.workers import ROOT
 WAIT_SECONDS = 0.3
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 class Clock:
     """A clock that a test sets by hand."""
 
@@ -113,7 +119,7 @@ def test_exhaustion_says_who_is_out(open_pool: Callable[..., Pool], clock: Clock
 
     assert "2 of 2 are out, for 7.5 s, 2.5 s" in str(caught.value)
     assert "CELERIAC_POOL_SIZE" in str(caught.value)
-    assert WAIT_SECONDS <= waited < WAIT_SECONDS + 1
+    assert WAIT_SECONDS <= waited
     assert (1, 1) == (pool.counts.waited, pool.counts.timed_out)
 
 
@@ -127,7 +133,7 @@ def test_waiting_ends_when_one_comes_back(open_pool: Callable[..., Pool]) -> Non
         pid = ask(connection, "SELECT pg_backend_pid()")
         waiter.start()
         wait_for(lambda: pool.counts.waited == 1, what="the other thread to wait")
-    waiter.join(30)
+    waiter.join(60)
 
     assert [pid] == got
     assert 0 == pool.counts.timed_out

@@ -31,6 +31,12 @@ AGE_ENTRIES = """
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str) -> Iterator[Child]:
     """A child process's belongings, on the shop's tables."""
     create_tables(database)
@@ -159,9 +165,9 @@ def test_claim_survives_a_row_that_vanishes(child: Child, database: str) -> None
             thread = threading.Thread(target=ask)
             thread.start()
             blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            wait_for(lambda: query(database, blocked), 10, "the claim to wait")
+            wait_for(lambda: query(database, blocked), what="the claim to wait")
         connection.commit()
-        thread.join(10)
+        thread.join(60)
 
     assert [Verdict.CLAIMED] == answers
 
@@ -184,8 +190,8 @@ def test_two_runs_of_a_resumed_job_are_told_the_same(child: Child, database: str
             thread = threading.Thread(target=run)
             thread.start()
             blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            wait_for(lambda: query(database, blocked), 10, "the second run to wait")
+            wait_for(lambda: query(database, blocked), what="the second run to wait")
         connection.commit()
-        thread.join(10)
+        thread.join(60)
 
     assert ["committed"] == fates

@@ -70,6 +70,12 @@ REASONS: dict[str, tuple[dict[str, Any], str | None, str, str]] = {
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str) -> Iterator[Child]:
     """A child on the shop's tables."""
     create_tables(database)

@@ -14,6 +14,12 @@ WHOLE = {"rows": 2, "inserted": 2, "quarantined": 0}
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str) -> Iterator[Child]:
     """A child on the shop's tables."""
     create_tables(database)

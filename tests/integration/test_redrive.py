@@ -16,6 +16,12 @@ from worker.redrive import CannotRedrive, Operator, discard, redrive
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str) -> Iterator[Child]:
     """A child process's belongings, on the shop's tables."""
     create_tables(database)

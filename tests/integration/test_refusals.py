@@ -19,6 +19,12 @@ from worker.child import Child, Plan, open_child
 from worker.delivery import Delivery, Fate, Settlement
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 class Nothing(msgspec.Struct):
     """A payload without fields."""
 

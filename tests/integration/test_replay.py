@@ -42,6 +42,12 @@ NIB = '{"id": 3, "name": "nib", "price": 0.10}'
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def child(database: str) -> Iterator[Child]:
     """A child process's belongings, on the shop's tables with two rows in quarantine."""
     create_tables(database)
@@ -102,10 +108,10 @@ def test_two_operators_at_once(child: Child, database: str) -> None:
             thread = threading.Thread(target=second)
             thread.start()
             blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            wait_for(lambda: query(database, blocked), 10, "the second operator to wait")
+            wait_for(lambda: query(database, blocked), what="the second operator to wait")
             cursor.execute(TAKE)
         first.commit()
-        thread.join(10)
+        thread.join(60)
     other.close()
 
     (done,) = taken

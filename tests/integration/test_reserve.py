@@ -60,7 +60,7 @@ def drain(connection: Connection, received: list[Any], messages: int) -> None:
             connection.drain_events(timeout=0.1)
         return len(received) >= messages
 
-    wait_for(enough, 10, f"{messages} messages")
+    wait_for(enough, what=f"{messages} messages")
 
 
 def publish(connection: Connection, *bodies: str) -> None:
@@ -410,7 +410,7 @@ def test_an_owner_whose_jobs_are_with_others_reserves_nothing(
         with consuming(connection) as received:
             server.set(reservation.keys.recovered, "done")
             publish(connection, "1")
-            wait_for(lambda: turn(connection) or reservation.lease.was_recovered, 10)
+            wait_for(lambda: turn(connection) or reservation.lease.was_recovered)
             reservation.lease.note_recovery()
             reserved_before = len(received)
 

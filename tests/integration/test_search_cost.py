@@ -34,6 +34,12 @@ CREATE TRIGGER moody BEFORE INSERT ON shop.item FOR EACH ROW EXECUTE FUNCTION sh
 """
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 class CountingCursor(extensions.cursor):
     """The driver's cursor; counts what it was asked."""
 

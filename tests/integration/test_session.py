@@ -29,6 +29,12 @@ CONTRARY = {
 }
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 def shown(pool: Pool, *names: str) -> tuple[str, ...]:
     """Return settings of the server as a session of ours sees them."""
     with transaction(pool) as cursor:
@@ -184,7 +190,7 @@ def test_killed_client_does_not_keep_its_locks(contrary: str, database: str) -> 
     client.stdout.readline()
 
     os.kill(client.pid, signal.SIGKILL)
-    client.wait(10)
+    client.wait(60)
     client.stdout.close()
 
     with closing(psycopg2.connect(database)) as other, other.cursor() as cursor:

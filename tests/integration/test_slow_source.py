@@ -17,8 +17,14 @@ from tests.waiting import wait_for
 from worker.child import Child
 from worker.delivery import Delivery, Fate, Settlement
 
-SECONDS = 15
+SECONDS = 60.0
 LINES = [b"id,weight,note\n", b"1,1,first\n", b"2,2,second\n"]
+
+
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
 
 
 @dataclass
@@ -99,9 +105,9 @@ def last_words(child: Child) -> object:
 def test_waiting_run_says_that_it_lives(child: Child, server: SlowServer, atomic: bool) -> None:
     """Its session speaks again and again, so that it is not taken for one that stands still."""
     with running(child, server, atomic=atomic) as job:
-        first = wait_for(lambda: last_words(child), SECONDS, "the job to be claimed")
-        second = wait_for(lambda: (now := last_words(child)) != first and now, SECONDS, "a word")
-        wait_for(lambda: last_words(child) not in (None, first, second), SECONDS, "another one")
+        first = wait_for(lambda: last_words(child), what="the job to be claimed")
+        second = wait_for(lambda: (now := last_words(child)) != first and now, what="a word")
+        wait_for(lambda: last_words(child) not in (None, first, second), what="another one")
         assert not job.done()
 
     settled = job.result()
@@ -112,10 +118,10 @@ def test_waiting_run_says_that_it_lives(child: Child, server: SlowServer, atomic
 def test_stopping_worker_does_not_wait_for_a_slow_file(child: Child, server: SlowServer) -> None:
     """A run that is told to stop while it waits for a server gives its job back at once."""
     with running(child, server) as job:
-        wait_for(lambda: last_words(child), SECONDS, "the job to be claimed")
+        wait_for(lambda: last_words(child), what="the job to be claimed")
         child.signals.stop()
 
-        settled = job.result(timeout=5)
+        settled = job.result(timeout=60)
 
     assert Fate.GIVEN_BACK == settled.fate
     assert [] == query(child.pool.url, "SELECT id FROM depot.parcel")

@@ -1,5 +1,6 @@
 """Snapshots of a real PostgreSQL: one instant, read only, every value as it is."""
 
+import csv
 import errno
 import io
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
+from postgres.errors import Refused
 from postgres.parameters import Value, ValueType
 from postgres.pool import Pool, PoolLimits
 from postgres.snapshot import Query, pin, snapshot
@@ -86,6 +88,17 @@ def test_values_have_their_types(pool: Pool) -> None:
     assert ([expected], [expected], [("6",)]) == (typed, typed_null, negative)
 
 
+def test_columns_know_their_digits(pool: Pool) -> None:
+    """Precision and scale are those that are declared, a scale below 0 too, or none."""
+    query = "SELECT 1::numeric(10,2), 0::numeric(3,5), 100::numeric(3,-2), 1::numeric, 1, 'a'"
+
+    with snapshot(pool) as cursor:
+        columns = Query(cursor, query, {}).columns
+
+    digits = [(column.precision, column.scale) for column in columns]
+    assert [(10, 2), (3, 5), (3, -2), *[(None, None)] * 3] == digits
+
+
 def test_unusual_values_are_printed_as_postgres_does(pool: Pool) -> None:
     """Dates that Python cannot hold, infinities and arrays are shown, not refused."""
     query = (
@@ -112,13 +125,56 @@ class FullDisk(io.RawIOBase):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
+DAY = 86_400
+#: In the list of columns, so that the server computes no number before it is asked for.
+ENDLESS = "SELECT repeat('x', 1000) FROM (SELECT generate_series(1, 1000000000)) AS n"
+
+
 def test_full_disk_breaks_the_run_alone(pool: Pool) -> None:
-    """A file that cannot be written ends the run with its own error; the pool goes on."""
-    query = "SELECT repeat('x', 1000) FROM generate_series(1, 100000)"
+    """A file that cannot be written ends the run and its query; the pool goes on."""
+    query = ENDLESS
 
     with pytest.raises(OSError, match="No space left"), snapshot(pool) as cursor:
+        pin(cursor, DAY)
         Query(cursor, query, {}).copy_csv(io.BufferedWriter(FullDisk()))
 
     with snapshot(pool) as cursor:
         answer = Query(cursor, "SELECT count(*) FROM public.items", {}).first(1)[0]
     assert [("30",)] == answer
+
+
+def test_pieces_are_whole_records(pool: Pool) -> None:
+    """Each piece ends with a record, however its values look; together they are the rows."""
+    query = "SELECT n, E'a\"\\n' || n FROM generate_series(1, 20000) AS n"
+
+    with snapshot(pool) as cursor:
+        pin(cursor, 30)
+        pieces = list(Query(cursor, query, {}).csv_pieces(10_000))
+
+    rows = [list(csv.reader(io.StringIO(piece.decode(), newline=""))) for piece in pieces]
+    expected = [[str(n), f'a"\n{n}'] for n in range(1, 20001)]
+    assert expected == [row for piece in rows for row in piece]
+    assert 10_000 >= max(map(len, pieces))
+
+
+def test_pieces_end_with_the_error_of_the_query(pool: Pool) -> None:
+    """A query that fails after rows were sent is an error where its pieces are read."""
+    query = "SELECT 1 / (100000 - n) FROM generate_series(1, 100000) AS n"
+
+    with snapshot(pool) as cursor, pytest.raises(Refused, match="division by zero"):
+        pin(cursor, 30)
+        for piece in Query(cursor, query, {}).csv_pieces(10_000):
+            assert piece
+
+
+def test_query_whose_pieces_nobody_reads_is_stopped(pool: Pool) -> None:
+    """Who closes the pieces ends the query in the server; the connection goes on."""
+    with snapshot(pool) as cursor:
+        pin(cursor, DAY)
+        pid = cursor.connection.info.backend_pid
+        with closing(Query(cursor, ENDLESS, {}).csv_pieces(10_000)) as pieces:
+            first = next(pieces)
+
+    with snapshot(pool) as cursor:
+        answer = Query(cursor, "SELECT pg_backend_pid()", {}).first(10)[0]
+    assert (b"x" * 1000 + b"\n", [(str(pid),)]) == (first[:1001], answer)

@@ -40,6 +40,12 @@ Open = Callable[..., Child]
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def open_child(database: str, tmp_path: Path) -> Iterator[Open]:
     """Open a child on the tables, with these entries of the target ``product``."""
     query(database, TABLES)
@@ -430,7 +436,7 @@ def test_updates_in_opposite_order(open_child: Open) -> None:
     reverse = {name: some[::-1] for name, some in reversed(rows.items())}
 
     def run(child: Child, brought: dict[str, Any], id_: str) -> list[Any]:
-        barrier.wait(10)
+        barrier.wait(60)
         return [settle(child, several(f"{id_}{n}", brought))[f"{id_}{n}"] for n in range(15)]
 
     with ThreadPoolExecutor(len(children)) as threads:

@@ -18,6 +18,12 @@ ANSWERS = [(1, 1, "CE003"), (2, None, "23514"), (3, None, "22P02"), (4, 1, "CE00
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def cursor(database: str) -> Iterator[extensions.cursor]:
     """A cursor with a table of its own to try rows on."""
     with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:

@@ -57,6 +57,12 @@ CREATE TABLE event (
 
 
 @pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
+@pytest.fixture
 def catalog(tmp_path: Path) -> Path:
     """The shop's catalog, a table of plain columns, and a target that updates."""
     shop = (CATALOG / "targets.toml").read_text()

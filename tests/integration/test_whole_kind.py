@@ -19,6 +19,12 @@ from worker.unpack import PlainReader
 INSERT = "INSERT INTO shop.alpha (n, note) SELECT unnest(%(ns)s::int[]), '{%%}' RETURNING 1"
 
 
+@pytest.fixture
+def database(swept_database: str) -> str:
+    """One database for all of them."""
+    return swept_database
+
+
 class Number(msgspec.Struct):
     """What a job brings."""
 

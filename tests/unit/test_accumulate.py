@@ -210,6 +210,20 @@ class Interleaved(RuleBasedStateMachine):
             assert self.accumulator.next_task() is None
 
 
+def test_deferred_lanes_let_others_go_first() -> None:
+    """Those that are to wait go behind; when all are, the order is as before."""
+    lanes = [("report", "long"), ("report", ""), ("ingest", "")]
+    found = [Parcel(number, lane, 1, 1) for number, lane in enumerate(lanes)]
+    accumulator = filled(found)
+
+    accumulator.defer(lambda one: one.lane == ("report", "long"))
+    first = accumulator.next()
+    accumulator.defer(lambda _: True)
+
+    assert found[1] == first == accumulator.next()
+    assert 3 == len(accumulator)
+
+
 def within(jobs: list[Parcel], limits: Bounds) -> bool:
     """Whether so many jobs may leave together."""
     rows, size = sum(one.rows for one in jobs), sum(one.size_bytes for one in jobs)

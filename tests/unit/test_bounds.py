@@ -50,3 +50,16 @@ def test_a_success_ends_the_row() -> None:
         bounds.went_well()
 
     assert MOST == bounds.now
+
+
+def test_what_came_back_was_too_much() -> None:
+    """Batches take twice what was done of the last one, and grow again when nothing comes back."""
+    bounds = BatchBounds(MOST)
+
+    seen = []
+    for done in (30, 200, 0):
+        bounds.came_back(done)
+        seen.append(bounds.now.jobs)
+    bounds.went_well()
+
+    assert [60, 60, 1, 2] == [*seen, bounds.now.jobs]

@@ -5,7 +5,7 @@ import pytest
 from worker.parking import Parking
 from worker.waiting import Waiting
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 def job(size_bytes: int, lane: str = "target t") -> Waiting:

@@ -51,8 +51,10 @@ def test_a_report_is_read_as_declared(tmp_path: Path) -> None:
     assert "orders" == report.name
     assert Format.CSV == report.header.format
     assert Chart("bar", "customer", "total") == report.header.chart
-    assert report.query.startswith("-- Not for :everyone.\nSELECT")
-    assert report.query.endswith("GROUP BY 1")
+    (statement,) = report.statements
+    assert ("orders", 18, report.header.chart) == (statement.name, statement.line, statement.chart)
+    assert statement.query.startswith("-- Not for :everyone.\nSELECT")
+    assert statement.query.endswith("GROUP BY 1")
 
 
 def test_defaults_fill_in(tmp_path: Path) -> None:
@@ -92,15 +94,19 @@ def test_bad_parameters_are_named(tmp_path: Path, given: dict[str, object], word
         ("SELECT 1", "must begin with a comment"),
         ("SELECT 1 /* celeriac\ntitle = 'a' */", "must begin with a comment"),
         ("/* celeriac */ SELECT 1", "missing required field `title`"),
-        ("/* celeriac\ntitle = */ SELECT 1", "Invalid value"),
+        ("/* celeriac\ntitle = */ SELECT 1", "line 2: Invalid value"),
         ("/* celeriac\ntitle = 'a'\ncolour = 'b' */ SELECT 1", "unknown field `colour`"),
         ("/* celeriac\ntitle = 'a'\nformat = 'pdf' */ SELECT 1", "'pdf'"),
-        ("/* celeriac\ntitle = 'a'\n[params.x]\ntype = 'money' */ SELECT :x", "'money'"),
+        ("/* celeriac\ntitle = 'a'\n[params.x]\ntype='money' */ SELECT :x", "params.x: .*'money'"),
         ("/* celeriac\ntitle = 'a'\n[params.x]\ntype='int'\ndefault='b' */ SELECT :x", "params.x"),
         ("/* celeriac\ntitle = 'a'\n[params.x]\ntype = 'int' */ SELECT 1", "never uses :x"),
         ("/* celeriac\ntitle = 'a' */ SELECT :x", "declare it in .params.x."),
         ("/* celeriac\ntitle = 'a' */ SELECT 1; SELECT 2", "one statement"),
         ("/* celeriac\ntitle = 'a'\n[chart]\nkind='pie'\nx='a'\ny='b' */ SELECT 1", "'pie'"),
+        ("/* celeriac\ntitle = 'a'\nfresh_for = 'soon' */ SELECT 1", "fresh_for .*, got 'soon'"),
+        ("/* celeriac\ntitle = 'a'\ntimeout = '2 min' */ SELECT 1", "at most the 60 s of CELERIAC"),
+        ("/* celeriac\ntitle = 'a'\nmax_rows = 0 */ SELECT 1", "max_rows must be 1 or more, got 0"),
+        ("/* celeriac\ntitle = 'a'\nschedule = 'now' */ SELECT 1", "schedule must be five fields"),
     ],
 )
 def test_mistakes_name_the_file(tmp_path: Path, text: str, words: str) -> None:
@@ -108,12 +114,12 @@ def test_mistakes_name_the_file(tmp_path: Path, text: str, words: str) -> None:
     path = write(tmp_path, "broken.sql", text)
 
     with pytest.raises(BadCatalog, match=words) as caught:
-        load_reports(tmp_path)
+        load_reports(tmp_path, most_seconds=60)
 
     assert str(caught.value).startswith(str(path))
 
 
-@pytest.mark.parametrize("name", ["Orders.sql", "a-b.sql", "9.sql", ".sql", "a b.sql"])
+@pytest.mark.parametrize("name", ["Orders.sql", "a-b.py", "9.sql", ".sql", "a b.sql"])
 def test_bad_names_are_refused(tmp_path: Path, name: str) -> None:
     """A report's name is made of a-z, 0-9 and _."""
     write(tmp_path, name, GOOD)
@@ -131,6 +137,26 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         load_reports(tmp_path)
 
     assert 2 == len(str(caught.value).splitlines())
+
+
+def test_one_name_is_one_report(tmp_path: Path) -> None:
+    """Two files of one name are a mistake, not a choice; files that begin with _ are no reports."""
+    write(tmp_path, "orders.sql", GOOD)
+    write(tmp_path, "orders.py", '"""celeriac\ntitle = \'a\'\n"""\ndef report(read): ...')
+    write(tmp_path, "_shared.py", "import nothing_that_exists")
+
+    with pytest.raises(BadCatalog, match=r"orders.sql: .*orders.py is a report of the same name"):
+        load_reports(tmp_path)
+
+
+def test_spans_are_seconds_or_words(tmp_path: Path) -> None:
+    """Spans of time may say their unit."""
+    spans = "fresh_for = '1.5 h'\ntimeout = 30"
+    write(tmp_path, "one.sql", f"/* celeriac\ntitle = 'a'\n{spans} */ SELECT 1")
+
+    header = load_reports(tmp_path)["one"].header
+
+    assert (5400.0, 30) == (header.fresh_seconds, header.timeout_seconds)
 
 
 def test_the_shipped_reports_are_good() -> None:

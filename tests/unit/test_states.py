@@ -1,8 +1,8 @@
 """The states of a job: which may follow which."""
 
 from celeriac.contract import LEDGER_STATES, MOVES, State
-from worker.commit import _FATES
 from worker.delivery import Fate
+from worker.ends import _FATES
 
 
 def test_every_state_has_its_moves() -> None:

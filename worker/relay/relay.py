@@ -16,6 +16,7 @@ from postgres import relay as store
 from postgres.errors import PostgresError
 from postgres.transaction import Lender
 from worker import events
+from worker.health.sign import Tell, tell_nobody
 from worker.relay.broker import BROKER_ERRORS, Broker
 from worker.relay.horizon import Horizon
 from worker.relay.judge import must_close
@@ -47,6 +48,8 @@ class Relay:
     broker: Broker
     queues: Mapping[str, str]
     clock: Callable[[], float] = time.monotonic
+    #: Who is told after each turn how it went.
+    tell: Tell = tell_nobody
     _writer: Writer = field(default_factory=Writer, init=False)
     _horizon: Horizon = field(default_factory=Horizon, init=False)
     _epoch: str | None = field(default=None, init=False)
@@ -62,12 +65,15 @@ class Relay:
             try:
                 pause = self.turn()
                 trouble.is_over()
+                self.tell("")
             except PostgresError as error:
                 # Nobody knows whether a claim was committed: begin again.
                 self._epoch = self._unsure = None
                 pause = trouble.with_postgres(error)
+                self.tell(f"PostgreSQL is in trouble: {error}")
             except BROKER_ERRORS as error:
                 pause = trouble.with_broker(error)
+                self.tell(f"the broker is in trouble: {error}")
             if pause:
                 stop.wait(pause)
         self._leave()

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from worker import events
+from worker.health.sign import Tell, tell_nobody
 from worker.transport.keys import Keys
 from worker.transport.watch import Watch
 
@@ -148,6 +149,8 @@ class Lease:
     ) -> None:
         #: Others gave our jobs back: the main loop forgets what it holds, then clears this.
         self.was_recovered = False
+        #: Who is told after each round how it went; called from the lease's thread.
+        self.tell: Tell = tell_nobody
         self._connect = connect
         self._keys = keys
         self._lease_seconds = lease_seconds
@@ -213,11 +216,13 @@ class Lease:
         """Renew, and recover whoever is silent; tell whether there is more to do at once."""
         if not self._main_loop_lives(now):
             self._watch.forget()
+            self.tell("the main loop stands still, the lease is not renewed")
             return False
         if self._client is None:
             self._client = self._connect()
         renewal, stamps, connection = renew(self._client, self._keys)
         self._note_answer(connection)
+        self.tell("")
         silent = self._watch.look(stamps, monotonic())
         if renewal is Renewal.CONDEMNED:
             self._recover(self._client, self._keys.owner, stamps)
@@ -269,6 +274,7 @@ class Lease:
             self._silent_since = began
             self._wording.broker_silent(reason=str(error) or repr(error))
         self._failures += 1
+        self.tell(f"the broker does not answer, the lease cannot be renewed: {error}")
 
     def _disconnect(self) -> None:
         client, self._client = self._client, None

@@ -1,4 +1,4 @@
-"""The demo's main job: a month of flights as jobs and as a file, two reports, the sums checked."""
+"""The demo's main job: a month of flights as jobs and as a file, three reports, all checked."""
 
 import threading
 import time
@@ -10,17 +10,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from celeriac import Client
 from celeriac.contract import INGEST, QUEUES
-from celeriac.errors import JobFailed, WaitTimeout
+from celeriac.errors import JobFailed
 from postgres.overview import (
     JobCounts,
     QuarantinedRow,
-    ReportFile,
     count_jobs,
     count_rows,
     read_quarantine,
-    read_report_files,
     read_uncommitted,
 )
 from postgres.pool import Pool, PoolLimits
@@ -28,18 +25,14 @@ from postgres.transaction import transaction
 from worker.transport.overview import count_reserved
 from worker.up.file_job import FileJobFailed, Loaded, load
 from worker.up.producer import Producer
+from worker.up.report_jobs import NoReport, Reported, report
 from worker.up.servers import Servers
 from worker.up.verdict import Findings
 
 ID_PREFIX = "flights-2013-01-"
-REPORT = "carrier_delays"
-REPORT_PREFIX = f"{ID_PREFIX}report-"
-FORMATS = ("html", "csv")
 #: Without any progress for so long, the main job has failed.
 STALL_SECONDS = 60.0
-REPORT_SECONDS = 120.0
 LOOK_SECONDS = 0.1
-TICKET_SECONDS = 0.5
 
 
 class MainJobFailed(Exception):
@@ -58,7 +51,7 @@ class Run:
     new: JobCounts
     seconds: float
     reasons: list[QuarantinedRow]
-    reports: list[ReportFile]
+    reports: list[Reported]
     loaded: Loaded
 
 
@@ -110,29 +103,11 @@ class MainJob:
         except (FileJobFailed, JobFailed) as error:
             raise MainJobFailed(str(error)) from error
 
-    def _report(self, pool: Pool) -> list[ReportFile]:
-        with transaction(pool) as cursor:
-            number = len(read_report_files(cursor, REPORT_PREFIX)) // len(FORMATS) + 1
-        ids = [f"{REPORT_PREFIX}{extension}-{number}" for extension in FORMATS]
-        with Client(self._servers.broker_url, self._servers.result_url) as client:
-            for job_id, extension in zip(ids, FORMATS, strict=True):
-                client.report(REPORT, format=extension, id=job_id)
-            for job_id in ids:
-                self._wait(client, job_id)
-        with transaction(pool) as cursor:
-            files = read_report_files(cursor, REPORT_PREFIX)
-        return [file for file in files if file.job_id in ids]
-
-    def _wait(self, client: Client, job_id: str) -> None:
-        deadline = time.monotonic() + REPORT_SECONDS
-        while True:
-            try:
-                client.ticket(job_id).wait(TICKET_SECONDS)
-                return
-            except WaitTimeout as error:
-                if time.monotonic() > deadline:
-                    raise MainJobFailed(f"the report did not come: {error}") from error
-            self._stop_if_ending()
+    def _report(self, pool: Pool) -> list[Reported]:
+        try:
+            return report(self._servers, pool, self._pause)
+        except (NoReport, JobFailed) as error:
+            raise MainJobFailed(str(error)) from error
 
     def _look(  # noqa: PLR0913, PLR0917 - what was seen before it
         self,
@@ -140,7 +115,7 @@ class MainJob:
         before: JobCounts,
         sent: int,
         seconds: float,
-        reports: list[ReportFile],
+        reports: list[Reported],
         loaded: Loaded,
     ) -> Run:
         with transaction(pool) as cursor:
@@ -152,6 +127,7 @@ class MainJob:
                 table_rows=count_rows(cursor, "public", "flights"),
                 loaded=loaded.result,
                 departures=count_rows(cursor, "public", "departures"),
+                reports=reports,
             )
             reasons = read_quarantine(cursor, ID_PREFIX, limit=1)
         return Run(findings, counts - before, seconds, reasons, reports, loaded)

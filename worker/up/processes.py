@@ -15,7 +15,13 @@ from worker.up.environment import LOOPBACK, ROOT
 from worker.up.logs import Logs
 
 PATIENCE_SECONDS = 30.0
-READY = {"ingest": " ready.", "report": " ready.", "flower": "Visit me at", "relay": "relay ready"}
+READY = {
+    "ingest": " ready.",
+    "report": " ready.",
+    "relay": "relay ready",
+    "schedule": "scheduler ready",
+    "flower": "Visit me at",
+}
 _CELERY = ("celery", "-A", "worker.app")
 #: Honcho's exit statuses for the signals by which people end it.
 ENDED_BY_SIGNAL = frozenset({130, 143})
@@ -81,6 +87,7 @@ def _commands(flower_port: int) -> dict[str, list[str]]:
         "ingest": _worker("ingest", "celeriac.ingest", children=2),
         "report": _worker("report", "celeriac.file,celeriac.report", children=1),
         "relay": ["worker", "relay"],
+        "schedule": ["worker", "schedule"],
         "flower": [
             *(*_CELERY, "flower", "--conf=monitoring/flowerconfig.py"),
             *(f"--address={LOOPBACK}", f"--port={flower_port}"),

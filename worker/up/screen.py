@@ -46,8 +46,9 @@ def say_run(console: Console, run: Run, flower_url: str) -> None:
         where = f"row {row.row_number} of {row.job_id}, column {row.column}"
         console.print(f"quarantined: {escape(where)}: {escape(row.message)}", highlight=False)
     _say_loaded(console, run)
-    for report in run.reports:
-        console.print(f"report: {_place(report.url)} ({report.rows} rows)", highlight=False)
+    for one in run.reports:
+        place = f"{_place(one.file.url)} ({one.file.rows:,} rows)"
+        console.print(f"report: {one.file.report}: {place}", highlight=False)
     console.print(f"Flower: {flower_url}", highlight=False)
 
 

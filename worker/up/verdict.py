@@ -1,9 +1,10 @@
 """Say whether the main job did what it promises, in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from postgres.overview import JobCounts, UncommittedJob
+from worker.up.report_jobs import ASKED, Reported
 
 GOOD_ROWS = 27_004
 BAD_ROWS = 5
@@ -22,6 +23,7 @@ class Findings:
     #: The account of the file job, and the rows of its table.
     loaded: Mapping[str, int]
     departures: int
+    reports: Sequence[Reported]
 
 
 def mistakes(found: Findings) -> list[str]:
@@ -55,7 +57,8 @@ def mistakes(found: Findings) -> list[str]:
             f"public.flights holds {found.table_rows:,} rows, fewer than {GOOD_ROWS:,}",
         ),
     )
-    return [sentence for holds, sentence in (*checks, *_of_the_file(found)) if not holds]
+    all_checks = (*checks, *_of_the_file(found), *_of_the_reports(found))
+    return [sentence for holds, sentence in all_checks if not holds]
 
 
 def _of_the_file(found: Findings) -> tuple[tuple[bool, str], ...]:
@@ -74,4 +77,12 @@ def _of_the_file(found: Findings) -> tuple[tuple[bool, str], ...]:
             found.departures == good + MENDED_ROWS,
             f"public.departures holds {found.departures:,} rows instead of {good + MENDED_ROWS:,}",
         ),
+    )
+
+
+def _of_the_reports(found: Findings) -> tuple[tuple[bool, str], ...]:
+    came = len(found.reports)
+    return (
+        (came == len(ASKED), f"{came} files of reports are recorded instead of {len(ASKED)}"),
+        *((False, sentence) for one in found.reports for sentence in one.mistakes),
     )

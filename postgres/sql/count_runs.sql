@@ -1,0 +1,5 @@
+SELECT count(*)
+FROM celeriac.report_run
+WHERE expired_at IS NULL
+  AND (%(report)s::text IS NULL OR report = %(report)s)
+  AND (%(since)s::timestamptz IS NULL OR finished_at >= %(since)s)

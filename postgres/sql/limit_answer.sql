@@ -1,0 +1,5 @@
+SELECT *
+FROM (
+{query}
+) AS answer
+LIMIT {rows}

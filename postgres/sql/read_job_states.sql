@@ -1,0 +1,1 @@
+SELECT id, state FROM celeriac.job WHERE id = ANY (%(ids)s::text[])

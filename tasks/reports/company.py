@@ -1,0 +1,177 @@
+"""Answer many small reports from one snapshot, in one transaction; nobody waits for a slow one.
+
+Each question has a short time. The first that takes longer ends the batch, and
+so does the moment at which the first answer has waited long enough: what is
+finished is published, what was not begun goes first next time, and what was
+cut off goes on by itself, as a report that takes long.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from celeriac.contract import State
+from postgres import Cursor
+from postgres.decision import Decision, decide
+from postgres.errors import Phase, Refused
+from postgres.snapshot import Instant, pin
+from postgres.snapshot_cursor import QUERY_CANCELED, SnapshotCursor
+from postgres.transaction import set_savepoint
+from tasks.kind import Outcome, Tools, Waits
+from tasks.reports.artifact import drafted
+from tasks.reports.asked import Asked
+from tasks.reports.earlier import committed
+from tasks.reports.formats import writer_of
+from tasks.reports.publish import Publication, publish
+from tasks.reports.trouble import outcome_after
+from tasks.reports.write_answer import write_answer
+from tasks.stores import StoreTrouble
+
+_QUESTION = "question"
+#: With less time left nothing is begun.
+_LEAST_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """An answer that is written and not published yet."""
+
+    asked: Asked
+    publication: Publication
+
+
+@dataclass(slots=True)
+class Company:
+    """The questions of one batch."""
+
+    tools: Tools
+    #: Told of the questions that take long.
+    note_slow: Callable[[Asked], None]
+    clock: Callable[[], float] = time.monotonic
+    _outcomes: list[Outcome] = field(default_factory=list, init=False)
+    _finished: list[_Finished] = field(default_factory=list, init=False)
+    #: When the batch ends: from the first answer on, or at once.
+    _ends_at: float | None = field(default=None, init=False)
+
+    def run(self, questions: Sequence[Asked], cursor: Cursor) -> list[Outcome]:
+        """Answer what can be answered in time; an outcome for each job.
+
+        Raises :class:`Refused` if the server is in trouble; nothing is published then.
+        """
+        with ExitStack() as drafts:
+            if questions:
+                self._answer(questions, drafts)
+            self._publish(cursor)
+        return self._outcomes
+
+    def _answer(self, questions: Sequence[Asked], drafts: ExitStack) -> None:
+        with self.tools.snapshot() as reader:
+            instant = pin(reader, self._slice)
+            set_savepoint(reader, _QUESTION, Phase.READ)
+            for asked in questions:
+                if self._left_seconds() < _LEAST_SECONDS:
+                    self._give_back(asked)
+                    continue
+                reader.annotate(asked.note)
+                self._try(asked, reader, instant, drafts)
+                self._rewind(reader)
+
+    def _rewind(self, reader: SnapshotCursor) -> None:
+        """Let the next question find nothing of this one; without a session there is none."""
+        try:
+            reader.rewind(_QUESTION, self._left_seconds())
+        except Refused:
+            self._ends_at = self.clock()
+
+    @property
+    def _slice(self) -> float:
+        return self.tools.company_seconds
+
+    def _own_seconds(self, asked: Asked) -> float:
+        """Return how long a report may take, wherever it runs."""
+        return asked.request.report.header.timeout_seconds or self.tools.report_seconds
+
+    def _left_seconds(self) -> float:
+        if self._ends_at is None:
+            return self._slice
+        return self._ends_at - self.clock()
+
+    def _try(
+        self, asked: Asked, reader: SnapshotCursor, instant: Instant, drafts: ExitStack
+    ) -> None:
+        """Answer one question; what goes wrong is its own affair."""
+        left, own = self._left_seconds(), self._own_seconds(asked)
+        try:
+            with ExitStack() as draft:
+                self._finished.append(self._written(asked, reader, instant, draft))
+                drafts.enter_context(draft.pop_all())
+        except Refused as refused:
+            if refused.sqlstate == QUERY_CANCELED and own > left:
+                self._cut_off(asked, has_had_its_time=left >= self._slice / 2)
+                return
+            if self._finished and decide(refused.sqlstate, refused.phase, 1) is Decision.WAIT:
+                # The server that is read is in trouble; what was read before is as good as ever.
+                self._ends_at = self.clock()
+                self._give_back(asked)
+                return
+            self._end(asked, refused)
+        except Exception as error:  # noqa: BLE001 - a question's edge: its companions go on
+            self._end(asked, error)
+        if self._ends_at is None:
+            self._ends_at = self.clock() + self._slice
+
+    def _written(
+        self, asked: Asked, reader: SnapshotCursor, instant: Instant, drafts: ExitStack
+    ) -> _Finished:
+        request = asked.request
+        begun = drafted(self.tools.artifacts, asked.name, asked.job.id, request.format.value)
+        draft = drafts.enter_context(begun)
+        writer_of(request.format)
+        # From here on: what is loaded at its first use is not the report's to answer for.
+        began_at = self.clock()
+        reader.limit(min(self._left_seconds(), self._own_seconds(asked)))
+        contents = write_answer(request, instant, reader, draft)
+        if self.clock() - began_at > self._slice:
+            # Not PostgreSQL took the time, so nothing cut it off: a chart, say.
+            self.note_slow(asked)
+        return _Finished(asked, Publication(draft, asked.job.id, request, contents, asked.tick))
+
+    def _end(self, asked: Asked, error: Exception) -> None:
+        self._outcomes += [outcome_after(error, id_, asked.request) for id_ in asked.ids]
+
+    def _cut_off(self, asked: Asked, *, has_had_its_time: bool) -> None:
+        """Have a question go on by itself; one that came late in the batch is first in the next."""
+        self._ends_at = self.clock()
+        unwanted = [id_ for id_ in asked.ids if self.tools.is_unwanted(id_)]
+        self._outcomes += [Outcome(id_, State.CANCELLED, error="revoked") for id_ in unwanted]
+        asked = Asked(asked.request, [j for j in asked.jobs if j.id not in unwanted], asked.tick)
+        if not asked.jobs:
+            return
+        if not has_had_its_time:
+            self._give_back(asked)
+            return
+        self.note_slow(asked)
+        first, *others = asked.ids
+        self._outcomes.append(Outcome(first, State.WORKING))
+        words = f"job {first!r} asks the same: its answer is for all"
+        self._outcomes += [
+            Outcome(id_, State.QUEUED, error=words, waits=Waits.BY_ITSELF) for id_ in others
+        ]
+
+    def _give_back(self, asked: Asked) -> None:
+        self._outcomes += [Outcome(id_, State.QUEUED, waits=Waits.NOT_AT_ALL) for id_ in asked.ids]
+
+    def _publish(self, cursor: Cursor) -> None:
+        """Record and publish what is finished, in the transaction of all its jobs."""
+        if not self._finished:
+            return
+        try:
+            runs = publish([one.publication for one in self._finished], cursor)
+        except StoreTrouble as error:
+            for one in self._finished:
+                self._end(one.asked, error)
+            return
+        for one, run in zip(self._finished, runs, strict=True):
+            asked = one.asked
+            self._outcomes += [committed(job, asked.request, run) for job in asked.jobs]

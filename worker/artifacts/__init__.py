@@ -1,0 +1,1 @@
+"""What becomes of report files after they are published: kept, verified, removed."""
