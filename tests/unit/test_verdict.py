@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from postgres.overview import JobCounts, UncommittedJob
+from postgres.overview import JobCounts, ReportFile, UncommittedJob
+from worker.up.report_jobs import ASKED, Reported
 from worker.up.verdict import Findings, mistakes
 
 GOOD = JobCounts(
@@ -18,6 +19,10 @@ GOOD = JobCounts(
     quarantined=5,
     batches=90,
 )
+REPORTED = [
+    Reported(ReportFile(f"{name}-1", name, f"file:///{name}", fewest, "0" * 64, "1:1:"), ())
+    for name, (_, fewest) in ASKED.items()
+]
 LOADED = {"rows": 27_004, "inserted": 27_002, "quarantined": 2}
 SOUND = Findings(
     sent_jobs=5_222,
@@ -26,6 +31,7 @@ SOUND = Findings(
     table_rows=27_004,
     loaded=LOADED,
     departures=27_003,
+    reports=REPORTED,
 )
 
 
@@ -53,6 +59,11 @@ def test_sound_run_has_no_mistakes() -> None:
         (replace(SOUND, loaded=LOADED | {"rows": 27_003}), "accounts for 27,003 rows"),
         (replace(SOUND, loaded=LOADED | {"quarantined": 1}), "1 rows of the file are in"),
         (replace(SOUND, departures=27_002), "public.departures holds 27,002 rows"),
+        (replace(SOUND, reports=REPORTED[1:]), "2 files of reports are recorded instead of 3"),
+        (
+            replace(SOUND, reports=[replace(REPORTED[0], mistakes=("torn",)), *REPORTED[1:]]),
+            "torn",
+        ),
     ],
 )
 def test_each_broken_sum_is_told(found: Findings, words: str) -> None:
