@@ -44,7 +44,7 @@ LIBRARIES = (
     "psycopg2.extras",
     "psycopg2.pool",
     "psycopg2.sql",
-    "pydantic_settings",
+    "pydantic",
     "redis.sentinel",
     "structlog",
     "tomllib",
