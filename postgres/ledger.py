@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
     #: Ours to run; written as committed, in this transaction only.
     CLAIMED = "claimed"
-    #: Ours to run; it was held, and goes back to that if it cannot run now.
+    #: Ours to run; it was held, or under way, and goes back to that if it cannot run now.
     TAKEN_OVER = "taken over"
     #: Already ended (or held) with this very payload; settle it from the ledger.
     KNOWN = "known"
@@ -66,6 +66,8 @@ class Claim:
 
     ``is_kept_for_another`` says of a conflict that the job with the other
     payload has not ended: what the outbox has under the id may be that one.
+    ``was_under_way`` says of a job that was taken over that it was not held:
+    a run of many transactions has it, or had it and died.
     """
 
     verdict: Verdict
@@ -73,6 +75,7 @@ class Claim:
     entry: Entry | None = None
     held_target: str | None = None
     is_kept_for_another: bool = False
+    was_under_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +174,10 @@ def _read(asks: Sequence[Ask], cursor: Cursor) -> dict[str, Claim | None]:
 def _claim(row: tuple[Any, ...]) -> Claim | None:
     _, is_new, held_target, hold_reason, state, same_digest, rows, *accounts, result, error = row
     if is_new is not None:
-        return Claim(
-            Verdict.CLAIMED if is_new else Verdict.TAKEN_OVER, hold_reason, None, held_target
-        )
+        verdict = Verdict.CLAIMED if is_new else Verdict.TAKEN_OVER
+        # What this statement's snapshot does not show began in the meantime.
+        was_under_way = not is_new and state != State.HELD
+        return Claim(verdict, hold_reason, None, held_target, was_under_way=was_under_way)
     if state is None:
         return None
     if not same_digest:

@@ -15,7 +15,7 @@ from postgres.errors import Phase, refusals
 from postgres.statements import statement
 
 #: As they are called in the table; the others are written as JSON.
-_COLUMNS = ("url", "rows", "bytes", "sha256", "snapshot", "lsn", "tick", "started_at")
+_COLUMNS = ("url", "rows", "bytes", "sha256", "snapshot", "lsn", "tick", "started_at", "began_at")
 
 #: A hundred years: nothing is older, and PostgreSQL can still subtract it.
 _LONGEST_SECONDS = 100 * 365 * 86_400.0
@@ -29,6 +29,11 @@ class Question:
     #: The parameters as PostgreSQL reads them.
     params: Mapping[str, str | None]
     format: str
+
+    @property
+    def characters(self) -> int:
+        """How long the parameters are, together."""
+        return sum(len(text or "") for text in self.params.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,14 @@ class ReportRun:
     sections: Sequence[Mapping[str, Any]] = ()
     #: The tick of the schedule that asked, if one did.
     tick: datetime | None = None
+    #: By the ledger's clock, before the snapshot was taken; None for the begin of the transaction
+    #: in which the run is recorded.
+    began_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What PostgreSQL says of a run that it recorded: how long it took, and in which ledger."""
+    """What PostgreSQL says of a run: how long it took, and in which ledger it is recorded."""
 
     duration_seconds: float
     ledger: str
@@ -80,6 +88,14 @@ def record_runs(
     with refusals(Phase.RECORD):
         cursor.execute(statement("record_report_runs"), parameters)
         return {job_id: Recorded(seconds, ledger) for job_id, seconds, ledger in cursor.fetchall()}
+
+
+def about_to_record(started_at: datetime, cursor: Cursor) -> Recorded:
+    """Return what can be said of a run before it is recorded; its duration is that until now."""
+    with refusals(Phase.RECORD):
+        cursor.execute(statement("tell_duration"), {"started_at": started_at})
+        ((seconds, ledger),) = cursor.fetchall()
+    return Recorded(seconds, ledger)
 
 
 def find_run(cursor: Cursor, question: Question, fresh_for_seconds: float) -> EarlierRun | None:

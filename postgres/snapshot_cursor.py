@@ -78,7 +78,9 @@ class SnapshotCursor(extensions.cursor):
     def interrupt(self) -> None:
         """End the statement under way, and refuse those that follow; for other threads.
 
-        Call it again while that lasts: between two statements nobody hears it.
+        Call it again while that lasts: between two statements nobody hears it. The driver stops
+        the whole process while it asks: a peer that accepts and says nothing holds the child until
+        its hard limit.
         """
         self.is_interrupted = True
         with suppress(psycopg2.Error):

@@ -76,6 +76,8 @@ class Job(Generic[Payload]):
     payload: Payload
     #: For how long it was asked to wait so far, by this worker.
     waited_seconds: float = 0.0
+    #: For how long it has not been its turn: that, or the time since it was found to take long.
+    aside_seconds: float = 0.0
 
 
 class Waits(StrEnum):
@@ -141,6 +143,8 @@ class Tools:
     #: How long a small report that is finished may wait for its companions, and so the most that
     #: one may take in company.
     company_seconds: float = 0.25
+    #: Whether reports are read from another database than the one of the ledger.
+    reads_elsewhere: bool = False
 
 
 class Kind(ABC, Generic[Payload]):

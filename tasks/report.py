@@ -23,12 +23,11 @@ from tasks.reports.after import check_after, not_yet
 from tasks.reports.asked import Asked, gather, key_of
 from tasks.reports.catalog import DeclaredReport, load_reports
 from tasks.reports.company import Company
-from tasks.reports.earlier import answered_by, earlier_run
+from tasks.reports.earlier import answers_at_hand
 from tasks.reports.long_run import LongRun
+from tasks.reports.losses import Losses
 from tasks.reports.request import Request, request_of
-from tasks.reports.trouble import outcome_after
 from tasks.reports.values import BadValue
-from tasks.stores import StoreTrouble
 
 #: Longer than any name that a catalog may declare.
 _SUBJECT_CHARACTERS = 100
@@ -37,6 +36,8 @@ _SUBJECT_CHARACTERS = 100
 _MOST_JOBS = 64
 #: Questions that took long in this process, the last ones.
 _MOST_SLOW = 1_000
+#: Parameters of so many characters may be kept; whoever brings more has them read several times.
+_MOST_CHARACTERS = 10_000
 _DAY_SECONDS = 86_400.0
 
 
@@ -70,6 +71,7 @@ class Report(Kind[ReportPayload]):
 
     def __init__(self) -> None:
         self._slow: OrderedDict[str, None] = OrderedDict()
+        self._losses = Losses()
         #: By the payload's identity, which is kept beside: each is looked at several times.
         self._requests: dict[int, tuple[ReportPayload, Request]] = {}
 
@@ -105,13 +107,19 @@ class Report(Kind[ReportPayload]):
         waiting = not_yet(jobs, self._patience(jobs), self._tools)
         for job in jobs:
             request = self._request(job.payload)
-            outcome = waiting.get(job.id) or self._without_a_run(job, request, cursor)
+            outcome = waiting.get(job.id) or self._unwanted(job)
             if outcome is None:
                 asking.append((job, request, job.payload.tick))
             else:
                 outcomes.append(outcome)
         self._requests.clear()
-        return outcomes + Company(self._tools, self._note_slow).run(gather(asking), cursor)
+        left = []
+        for asked in gather(asking):
+            ages = {job.id: _fresh_for(job, asked.request) for job in asked.jobs}
+            found = answers_at_hand(asked, ages, cursor)
+            outcomes += found
+            left += asked.without({one.job_id for one in found})
+        return outcomes + Company(self._tools, self._note_slow).run(left, cursor)
 
     def run_long(self, job: Job[ReportPayload], steps: Steps) -> Outcome:
         """Answer one job, however long that takes."""
@@ -122,8 +130,14 @@ class Report(Kind[ReportPayload]):
             if waiting.state is State.QUEUED:
                 raise NotNow(waiting.error)
             return waiting
+        words = self._losses.verdict(job.id)
+        if words is not None:
+            self._losses.forget(job.id)
+            return Outcome(job.id, State.DEAD, error=f"report {request.report.name}: {words}")
         asked = Asked(request, [job], job.payload.tick)
-        outcome = LongRun(asked, steps, self._tools, _fresh_for(job, request)).run()
+        fresh_for = _fresh_for(job, request)
+        outcome = LongRun(asked, steps, self._tools, fresh_for, self._losses.note).run()
+        self._losses.forget(job.id)
         if monotonic() - began_at < self._tools.company_seconds:
             self._slow.pop(key_of(request, None), None)
         return outcome
@@ -144,23 +158,14 @@ class Report(Kind[ReportPayload]):
             raise BadPayload(str(error)) from error
         if len(self._requests) > 2 * _MOST_JOBS:
             self._requests.clear()
-        self._requests[id(payload)] = payload, request
+        if request.question.characters <= _MOST_CHARACTERS:
+            self._requests[id(payload)] = payload, request
         return request
 
-    def _without_a_run(
-        self, job: Job[ReportPayload], request: Request, cursor: Cursor
-    ) -> Outcome | None:
-        """Return the outcome of a job that needs no run: unwanted, or an earlier one will do."""
+    def _unwanted(self, job: Job[ReportPayload]) -> Outcome | None:
         if self._tools.is_unwanted(job.id):
             return Outcome(job.id, State.CANCELLED, error="revoked")
-        fresh_for = _fresh_for(job, request)
-        if fresh_for is None:
-            return None
-        try:
-            earlier = earlier_run(request, fresh_for, cursor)
-        except StoreTrouble as error:
-            return outcome_after(error, job.id, request)
-        return None if earlier is None else answered_by(earlier, job, request)
+        return None
 
     def _patience(self, jobs: Sequence[Job[ReportPayload]]) -> dict[str, float]:
         """Return for how long each may wait for what it is to show."""
@@ -185,10 +190,10 @@ def _fresh_for(job: Job[ReportPayload], request: Request) -> float | None:
     asked = payload.fresh_for
     if asked is None:
         asked = request.report.header.fresh_seconds
-    if not job.waited_seconds:
-        return asked
+    if not job.aside_seconds:
+        return asked or None
     # Whatever began since it waits shows no less than a run of its own would have.
-    return max(asked or 0.0, job.waited_seconds)
+    return max(asked or 0.0, job.aside_seconds)
 
 
 REPORT_KIND = Report()

@@ -84,7 +84,8 @@ def _accept(delivery: Delivery, kind: Kind[Any]) -> Accepted:
         error=delivery.cancelled,
     )
     group = read_group(bytes(body.canvas.celeriac_group)) if body.canvas else None
-    return Accepted(delivery, ask, Job(delivery.id, payload, delivery.waited_seconds), group)
+    job = Job(delivery.id, payload, delivery.waited_seconds, delivery.aside_seconds)
+    return Accepted(delivery, ask, job, group)
 
 
 def _state_if_all_goes_well(delivery: Delivery, payload: Any, kind: Kind[Any]) -> State:

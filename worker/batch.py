@@ -59,6 +59,7 @@ def parcel_of(
     locked; None if none may.
     """
     remarks = {}
+    clock = time.monotonic()
     for position, one in enumerate(jobs):
         if _is_ordinary(one) and may_wait and not (revoked and one.id in revoked):
             continue
@@ -68,7 +69,8 @@ def parcel_of(
             cancelled=one.cancel_reason(now, revoked),
             buried=one.buried,
             takes_long=one.takes_long,
-            waited_seconds=one.waited_seconds(time.monotonic()),
+            waited_seconds=one.waited_seconds(clock),
+            aside_seconds=one.aside_seconds(clock),
         )
     relayed = frozenset(position for position, one in enumerate(jobs) if one.is_relayed)
     ids, bodies = [one.id for one in jobs], [one.body for one in jobs]

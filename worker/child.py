@@ -76,6 +76,7 @@ def open_child(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> Child:
         snapshot=open_snapshot,
         report_seconds=plan.report_seconds,
         company_seconds=plan.company_seconds,
+        reads_elsewhere=reports is not pool,
         file_prefixes=plan.file_prefixes,
         file_max_bytes=plan.file_max_bytes,
         is_unwanted=plan.signals.is_unwanted,

@@ -43,7 +43,7 @@ def commit(
         outcomes = [_impatient(one, accepted, claims) for one in outcomes]
         _record(outcomes, accepted, claims, cursor)
         under_way = _ended_under_way(outcomes, accepted, claims, child)
-        count_steps([one.ask.id for one in under_way], cursor)
+        count_steps(_ended_by_others(under_way, outcomes), cursor)
         bury_conflicts([*_in_conflict(accepted, claims), *repeated], child, cursor)
         close_replays([one.job_id for one in outcomes], cursor)
         count_in_groups(_committed_members(outcomes, accepted), cursor)
@@ -84,12 +84,21 @@ def _run(
             outcomes.append(_held(one.ask.id, answer))
         elif replaying.get(one.ask.id, one.ask.rows) != one.ask.rows:
             outcomes.append(Outcome(one.ask.id, State.DEAD, error=_NOT_WAITED_FOR))
-        elif one.ask.state is State.WORKING:
+        elif one.ask.state is State.WORKING or _has_a_run(one, answer, child):
             outcomes.append(Outcome(one.ask.id, State.WORKING))
         else:
             jobs.append(one.job)
             kind = child.kinds[one.delivery.task]
     return outcomes + (_run_kind(kind, jobs, cursor) if kind else [])
+
+
+def _has_a_run(one: Accepted, answer: Claim, child: Child) -> bool:
+    """Whether a run of many transactions has the job, or died with it.
+
+    Its lock decides which, and only who goes step by step looks at that. Done
+    here, the job would be done beside a living run.
+    """
+    return answer.was_under_way and _may_take_long(one, child)
 
 
 def _claimed_members(
@@ -191,6 +200,12 @@ def _ended_under_way(
         return []
     ended = {one.job_id for one in outcomes if one.state not in (State.WORKING, State.QUEUED)}
     return [one for one in known if one.ask.id in ended and _may_take_long(one, child)]
+
+
+def _ended_by_others(under_way: Sequence[Accepted], outcomes: Sequence[Outcome]) -> list[str]:
+    """Return those of which their steps did whatever is done; of others ``run`` gave account."""
+    done_here = {one.job_id for one in outcomes if one.state is State.COMMITTED}
+    return [one.ask.id for one in under_way if one.ask.id not in done_here]
 
 
 def _may_take_long(one: Accepted, child: Child) -> bool:

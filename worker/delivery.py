@@ -50,6 +50,7 @@ class Remarks:
     buried: str | None = None
     takes_long: bool = False
     waited_seconds: float = 0.0
+    aside_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Delivery:
     is_relayed: bool = False
     takes_long: bool = False
     waited_seconds: float = 0.0
+    aside_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

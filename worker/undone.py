@@ -98,7 +98,8 @@ class Undone:
             return False
         now = time.monotonic()
         one.subject = one.subject or subject_of(one, self._consumer.app)
-        if lane_of_target(one.subject) not in self._parking or not self._parking.may_wait(one, now):
+        lane = lane_of_target(one.task, one.subject)
+        if lane not in self._parking or not self._parking.may_wait(one, now):
             return False
         one.set_apart(Fate.LATER)
         self._parking.park(one, now)
@@ -165,7 +166,7 @@ class Undone:
         _unstart(jobs)
         holds = self._consumer.reservation.slabs.holds
         for one in filter(holds, jobs):
-            one.go_alone()
+            one.go_alone(time.monotonic())
             self._waiting.add(one)
         self.count_aside()
 

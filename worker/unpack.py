@@ -133,6 +133,7 @@ def _delivery(parcel: Parcel, position: int) -> Delivery:
         is_relayed=position in parcel.relayed,
         takes_long=remarks.takes_long,
         waited_seconds=remarks.waited_seconds,
+        aside_seconds=remarks.aside_seconds,
     )
 
 

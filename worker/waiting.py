@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from celeriac.contract import REPORT
 from worker.accumulate import Bounds
 from worker.delivery import Fate
 from worker.request import RawMessage, Request
@@ -20,9 +21,9 @@ POSTPONED = " postponed"
 LONG = "long"
 
 
-def lane_of_target(subject: str) -> str:
-    """Name the lane in which the jobs of a locked target wait."""
-    return f"target {subject}"
+def lane_of_target(task: str, subject: str) -> str:
+    """Name the lane in which the jobs of a locked target wait; a report only shares its name."""
+    return f"report {subject}" if task == REPORT else f"target {subject}"
 
 
 class Waiting(msgspec.Struct, eq=False, weakref=True):
@@ -50,6 +51,8 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
     needs_quiet: bool = False
     buried: str | None = None
     first_busy_at: float | None = None
+    #: When it first had to wait for a turn among those that take long.
+    first_long_at: float | None = None
     #: It was tried in company, and takes longer than its companions may wait.
     takes_long: bool = False
     #: It came by the outbox, which its commit takes it out of.
@@ -73,6 +76,11 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
         """Return for how long it has been sent away to wait, on the clock of such times."""
         return 0.0 if self.first_busy_at is None else now - self.first_busy_at
 
+    def aside_seconds(self, now: float) -> float:
+        """Return for how long it has not been its turn, whatever it waited for."""
+        since = [at for at in (self.first_busy_at, self.first_long_at) if at is not None]
+        return now - min(since) if since else 0.0
+
     def cancel_reason(self, now: datetime, revoked: Container[str]) -> str | None:
         """Say why the job must not start, if it has not committed; None if it may."""
         if isinstance(self.request, Request):
@@ -86,11 +94,14 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
         """
         if self.is_suspect:
             return
-        self.apart = lane_of_target(self.subject) if fate is Fate.LATER else f"job {self.id}"
+        self.apart = (
+            lane_of_target(self.task, self.subject) if fate is Fate.LATER else f"job {self.id}"
+        )
 
-    def go_alone(self) -> None:
+    def go_alone(self, now: float) -> None:
         """Wait for a turn among those that take long; a suspect stays by itself."""
         self.takes_long = True
+        self.first_long_at = now if self.first_long_at is None else self.first_long_at
         if not self.is_suspect:
             self.apart = LONG
 

@@ -5,6 +5,9 @@ ALTER TABLE celeriac.report_run
     -- Of the server that was read, when the snapshot was taken: what the snapshot shows was
     -- written up to here.
     ADD COLUMN lsn pg_lsn,
+    -- Before the snapshot was taken, by this server's clock: started_at may be by another's, which
+    -- is ahead. Null for what ran before: it answers nobody any more.
+    ADD COLUMN began_at timestamptz,
     -- A JSON array: the name and number of rows of each section.
     ADD COLUMN sections jsonb NOT NULL DEFAULT '[]',
     -- Of the schedule that asked, if one did.
@@ -16,13 +19,14 @@ ALTER TABLE celeriac.report_run
     ADD CONSTRAINT report_run_removed CHECK (removed_at IS NULL OR expired_at IS NOT NULL);
 
 COMMENT ON COLUMN celeriac.report_run.lsn IS 'Position in the log of the server that was read, when the snapshot was taken.';
+COMMENT ON COLUMN celeriac.report_run.began_at IS 'Before the snapshot was taken, by the clock of the ledger: how old an answer is counts from here.';
 COMMENT ON COLUMN celeriac.report_run.sections IS 'Name and rows of each section of the answer.';
 COMMENT ON COLUMN celeriac.report_run.tick IS 'The tick of the schedule that asked; null if a person or program did.';
 COMMENT ON COLUMN celeriac.report_run.expired_at IS 'Since when the file is given up: by age or count. Null while it counts.';
 COMMENT ON COLUMN celeriac.report_run.removed_at IS 'Since when the file is known to be gone.';
 
 -- Of a report, the newest runs: is one fresh enough, which are beyond the number to keep.
-CREATE INDEX report_run_newest ON celeriac.report_run (report, started_at DESC)
+CREATE INDEX report_run_newest ON celeriac.report_run (report, began_at DESC)
     WHERE expired_at IS NULL;
 CREATE INDEX report_run_expired ON celeriac.report_run (expired_at) WHERE expired_at IS NOT NULL;
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from celeriac.contract import State
 from postgres.arrival import job_states, reached
+from postgres.errors import Refused
 from tasks.kind import BadPayload, Job, Outcome, Tools, Waits
+from tasks.reports.trouble import is_of_the_server, waits_for_the_server
 from tasks.reports.values import shown
 
 #: A position in PostgreSQL's log; anything else is a job's id.
@@ -39,9 +41,16 @@ def not_yet(
         return {}
     wanted = {job.payload.after for job in asked.values()}
     positions = {after for after in wanted if _POSITION.fullmatch(after)}
-    with tools.snapshot() as cursor:
-        states = job_states(wanted - positions, cursor)
-        arrived = reached(positions, cursor)
+    try:
+        with tools.snapshot() as cursor:
+            states = job_states(wanted - positions, cursor)
+            arrived = reached(positions, cursor)
+    except Refused as error:
+        if not (tools.reads_elsewhere and is_of_the_server(error)):
+            raise
+        return {
+            id_: waits_for_the_server(error, id_, job.payload.name) for id_, job in asked.items()
+        }
     arrived |= {id_ for id_, state in states.items() if state is State.COMMITTED}
     return {
         id_: _outcome(job, states.get(job.payload.after), limits[id_])

@@ -80,8 +80,9 @@ def _on_this_machine(root: Path, report: str, stem: str, name: str) -> Iterator[
     with store_troubles(str(root)):
         folder = _made(root, report)
         drafts = _made(root, DRAFTS, _DRAFTS_MODE)
-        # Only one run of a job gets past its claim: other drafts are of the dead, or of
-        # one that stalled and lost it, and must not find its draft when it wakes.
+        # One run of a job gets here at a time: in company its claim is open, alone it has the
+        # job's lock, and company leaves a job alone that a long run has. Other drafts are of the
+        # dead, or of one that stalled and lost the job, and must not find its draft when it wakes.
         _remove_drafts(drafts, stem)
         raw = GrowingFile(str(drafts / name), "x+b")
     try:

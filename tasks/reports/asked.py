@@ -1,13 +1,16 @@
 """What a batch of jobs asks: equal questions are one, and have one answer."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from tasks.kind import Job
 from tasks.reports.request import Request
+
+_KEY_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Asked:
         """The ids of all its jobs."""
         return [job.id for job in self.jobs]
 
+    def without(self, answered: Collection[str]) -> "list[Asked]":
+        """Return the question of the other jobs, if there are any."""
+        others = [job for job in self.jobs if job.id not in answered]
+        return [Asked(self.request, others, self.tick)] if others else []
+
     @property
     def name(self) -> str:
         """The report's name."""
@@ -42,11 +50,12 @@ class Asked:
 
 
 def key_of(request: Request, tick: datetime | None) -> str:
-    """Return what equal questions have in common, and others do not."""
+    """Return what equal questions have in common, and others do not: short, whatever is asked."""
     question = request.question
-    return json.dumps(
+    whole = json.dumps(
         [question.report, sorted(question.params.items()), question.format, tick and str(tick)]
     )
+    return blake2b(whole.encode(), digest_size=_KEY_BYTES).hexdigest()
 
 
 def gather(asking: Iterable[tuple[Job[Any], Request, datetime | None]]) -> Sequence[Asked]:

@@ -7,30 +7,39 @@ cut off goes on by itself, as a report that takes long.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from celeriac.contract import State
 from postgres import Cursor
-from postgres.decision import Decision, decide
-from postgres.errors import Phase, Refused
+from postgres.errors import Phase, PostgresError, Refused
 from postgres.snapshot import Instant, pin
 from postgres.snapshot_cursor import QUERY_CANCELED, SnapshotCursor
 from postgres.transaction import set_savepoint
 from tasks.kind import Outcome, Tools, Waits
 from tasks.reports.artifact import drafted
 from tasks.reports.asked import Asked
+from tasks.reports.draft import Draft
 from tasks.reports.earlier import committed
 from tasks.reports.formats import writer_of
 from tasks.reports.publish import Publication, publish
-from tasks.reports.trouble import outcome_after
+from tasks.reports.trouble import is_of_the_server, outcome_after, waits_for_the_server
 from tasks.reports.write_answer import write_answer
 from tasks.stores import StoreTrouble
 
 _QUESTION = "question"
 #: With less time left nothing is begun.
 _LEAST_SECONDS = 0.005
+
+
+class _LostAt(Exception):
+    """The server, or the way to it, failed at a question."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(str(refused))
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +75,60 @@ class Company:
         return self._outcomes
 
     def _answer(self, questions: Sequence[Asked], drafts: ExitStack) -> None:
-        with self.tools.snapshot() as reader:
-            instant = pin(reader, self._slice)
-            set_savepoint(reader, _QUESTION, Phase.READ)
-            for asked in questions:
-                if self._left_seconds() < _LEAST_SECONDS:
-                    self._give_back(asked)
-                    continue
-                reader.annotate(asked.note)
-                self._try(asked, reader, instant, drafts)
+        left = deque(questions)
+        try:
+            with self.tools.snapshot() as reader:
+                self._ask_each(left, reader, drafts)
+        except _LostAt as lost:
+            # Only here: the snapshot's connection is back, should the pool have no other.
+            self._suspect(left, lost.refused)
+        except Refused as refused:
+            self._wait_for_the_server(left, refused)
+
+    def _ask_each(self, left: deque[Asked], reader: SnapshotCursor, drafts: ExitStack) -> None:
+        """Ask one question after the other; ``left`` begins with the one that is asked."""
+        instant = pin(reader, self._slice)
+        set_savepoint(reader, _QUESTION, Phase.READ)
+        while left:
+            if self._left_seconds() < _LEAST_SECONDS:
+                self._give_back(left[0])
+            else:
+                reader.annotate(left[0].note)
+                self._try(left[0], reader, instant, drafts)
                 self._rewind(reader)
+            left.popleft()
+
+    def _suspect(self, left: Sequence[Asked], refused: Refused) -> None:
+        """Tell a question that costs its session from a server that is in trouble."""
+        suspect, *others = left
+        # It may have crashed the server: whatever became of that, it begins alone next time.
+        self.note_slow(suspect)
+        self._ends_at = self.clock()
+        if self._is_server_well():
+            self._cut_off(suspect, has_had_its_time=True)
+            left = others
+        elif not self._finished:
+            self._wait_for_the_server(left, refused)
+            return
+        # What was read before is as good as ever, and the batch ends here.
+        for asked in left:
+            self._give_back(asked)
+
+    def _is_server_well(self) -> bool:
+        try:
+            with self.tools.snapshot() as reader:
+                pin(reader, self._slice)
+        except PostgresError:
+            return False
+        return True
+
+    def _wait_for_the_server(self, left: Sequence[Asked], refused: Refused) -> None:
+        """Have each wait by itself; if it is the ledger's server too, all wait together."""
+        if not (self.tools.reads_elsewhere and is_of_the_server(refused)):
+            raise refused
+        self._outcomes += [
+            waits_for_the_server(refused, id_, asked.name) for asked in left for id_ in asked.ids
+        ]
 
     def _rewind(self, reader: SnapshotCursor) -> None:
         """Let the next question find nothing of this one; without a session there is none."""
@@ -101,36 +154,42 @@ class Company:
         self, asked: Asked, reader: SnapshotCursor, instant: Instant, drafts: ExitStack
     ) -> None:
         """Answer one question; what goes wrong is its own affair."""
-        left, own = self._left_seconds(), self._own_seconds(asked)
+        left, own = self._slice, self._own_seconds(asked)
         try:
-            with ExitStack() as draft:
+            with ExitStack() as begun:
+                draft = self._begin(asked, begun)
+                left = self._left_seconds()
+                if left < _LEAST_SECONDS:
+                    self._give_back(asked)
+                    return
+                reader.limit(min(left, own))
                 self._finished.append(self._written(asked, reader, instant, draft))
-                drafts.enter_context(draft.pop_all())
+                drafts.enter_context(begun.pop_all())
         except Refused as refused:
             if refused.sqlstate == QUERY_CANCELED and own > left:
                 self._cut_off(asked, has_had_its_time=left >= self._slice / 2)
                 return
-            if self._finished and decide(refused.sqlstate, refused.phase, 1) is Decision.WAIT:
-                # The server that is read is in trouble; what was read before is as good as ever.
-                self._ends_at = self.clock()
-                self._give_back(asked)
-                return
+            if is_of_the_server(refused):
+                raise _LostAt(refused) from refused
             self._end(asked, refused)
         except Exception as error:  # noqa: BLE001 - a question's edge: its companions go on
             self._end(asked, error)
         if self._ends_at is None:
             self._ends_at = self.clock() + self._slice
 
+    def _begin(self, asked: Asked, begun: ExitStack) -> Draft:
+        """Do what is none of the report's time: its draft, and what is loaded at its first use."""
+        extension = asked.request.format.value
+        draft = begun.enter_context(
+            drafted(self.tools.artifacts, asked.name, asked.job.id, extension)
+        )
+        writer_of(asked.request.format)
+        return draft
+
     def _written(
-        self, asked: Asked, reader: SnapshotCursor, instant: Instant, drafts: ExitStack
+        self, asked: Asked, reader: SnapshotCursor, instant: Instant, draft: Draft
     ) -> _Finished:
-        request = asked.request
-        begun = drafted(self.tools.artifacts, asked.name, asked.job.id, request.format.value)
-        draft = drafts.enter_context(begun)
-        writer_of(request.format)
-        # From here on: what is loaded at its first use is not the report's to answer for.
-        began_at = self.clock()
-        reader.limit(min(self._left_seconds(), self._own_seconds(asked)))
+        request, began_at = asked.request, self.clock()
         contents = write_answer(request, instant, reader, draft)
         if self.clock() - began_at > self._slice:
             # Not PostgreSQL took the time, so nothing cut it off: a chart, say.

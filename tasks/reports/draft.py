@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -21,6 +21,9 @@ _BUFFER_BYTES = 1 << 20
 
 class Draft(ABC):
     """A file in the making, unseen until it is published."""
+
+    #: Whether its final place is on no disk of this machine: to publish it takes its time.
+    is_elsewhere: ClassVar[bool] = False
 
     def __init__(self, url: str, raw: GrowingFile) -> None:
         self.url = url
@@ -39,8 +42,12 @@ class Draft(ABC):
         return self._raw.sha256
 
     def seal(self) -> None:
-        """End the writing: what the draft holds is known when this returns."""
-        self.file.flush()
+        """End the writing: what the draft holds is known when this returns.
+
+        There is no ``file`` any more: many sealed drafts wait for each other, without buffers.
+        """
+        self.file.detach()
+        del self.file
         self._raw.seal()
 
     def prepare(self, manifest: Mapping[str, Any]) -> None:  # noqa: B027 - often nothing
@@ -48,6 +55,17 @@ class Draft(ABC):
 
     def sync(self) -> None:  # noqa: B027 - the same
         """Make what is prepared durable; for any thread."""
+
+    def send(self, manifest: Mapping[str, Any]) -> None:
+        """Do all of publishing that may take long, before the transaction that counts begins.
+
+        Only of a draft that is elsewhere. What is sent is seen, under a name of
+        this run alone, and means nothing until it is recorded.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is renamed, not sent, got {manifest!r}")
+
+    def withdraw(self) -> None:  # noqa: B027 - often nothing
+        """Take back what was sent for nothing, if the store lets us; the rest is left over."""
 
     @property
     def folder(self) -> Path | None:
@@ -110,6 +128,8 @@ class LocalDraft(Draft):
 class Upload(Draft):
     """A draft on the local disk, for a store elsewhere; one PUT publishes it."""
 
+    is_elsewhere: ClassVar[bool] = True
+
     def __init__(
         self, raw: GrowingFile, *, path: str, files: "AbstractFileSystem", unseen: str, final: str
     ) -> None:
@@ -119,8 +139,14 @@ class Upload(Draft):
         #: Where a file lies until it is whole, in a store that shows files as they grow.
         self._unseen = unseen
         self._final = final
+        self._is_sent = False
 
     def publish(self, manifest: Mapping[str, Any]) -> None:
+        """Put the manifest, then the draft; nothing if they were sent."""
+        if not self._is_sent:
+            self.send(manifest)
+
+    def send(self, manifest: Mapping[str, Any]) -> None:
         """Put the manifest, then the draft."""
         with store_troubles(self._final.rpartition("/")[0]):
             if not puts_whole(self._files):
@@ -133,6 +159,14 @@ class Upload(Draft):
                 with suppress(Exception):
                     self._files.rm_file(f"{self._final}.json")
                 raise
+        self._is_sent = True
+
+    def withdraw(self) -> None:
+        """Remove the draft, then its manifest, which says whose it is."""
+        if self._is_sent:
+            with suppress(Exception):
+                self._files.rm_file(self._final)
+                self._files.rm_file(f"{self._final}.json")
 
     def _put(self) -> None:
         if puts_whole(self._files):

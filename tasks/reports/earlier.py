@@ -8,13 +8,37 @@ from postgres import Cursor
 from postgres.report_run import EarlierRun, ReportRun, find_run
 from tasks.kind import Job, Outcome
 from tasks.reports.artifact import exists
+from tasks.reports.asked import Asked
 from tasks.reports.request import Request
+from tasks.reports.trouble import outcome_after
+from tasks.stores import StoreTrouble
 
 
 def earlier_run(request: Request, fresh_for_seconds: float, cursor: Cursor) -> EarlierRun | None:
     """Find a run that is young enough and whose file still lies where it was put."""
     earlier = find_run(cursor, request.question, fresh_for_seconds)
     return earlier if earlier is not None and exists(earlier.run.url) else None
+
+
+def answers_at_hand(
+    asked: Asked, fresh_for_seconds: Mapping[str, float | None], cursor: Cursor
+) -> list[Outcome]:
+    """Return the outcomes of those jobs of a question that need no run of their own.
+
+    ``fresh_for_seconds`` says of each job how old an answer may be; None if
+    none will do. The newest run is looked at once: who refuses that, refuses all.
+    """
+    ages = {id_: age for id_, age in fresh_for_seconds.items() if age is not None}
+    if not ages:
+        return []
+    try:
+        earlier = earlier_run(asked.request, max(ages.values()), cursor)
+    except StoreTrouble as error:
+        return [outcome_after(error, id_, asked.request) for id_ in ages]
+    if earlier is None:
+        return []
+    young = (job for job in asked.jobs if ages.get(job.id, -1.0) >= earlier.age_seconds)
+    return [answered_by(earlier, job, asked.request) for job in young]
 
 
 def answered_by(earlier: EarlierRun, job: Job[Any], request: Request) -> Outcome:

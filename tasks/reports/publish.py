@@ -8,7 +8,7 @@ from typing import Any
 
 from postgres import Cursor
 from postgres.errors import Phase
-from postgres.report_run import ReportRun, record_runs
+from postgres.report_run import Recorded, ReportRun, record_runs
 from postgres.transaction import savepoint
 from tasks.reports.draft import Draft, sync_folder
 from tasks.reports.manifest import Contents, manifest
@@ -30,6 +30,8 @@ class Publication:
     contents: Contents
     #: Of the schedule that asked, if one did.
     tick: datetime | None = None
+    #: By the ledger's clock, where it was read before the transaction that records it.
+    began_at: datetime | None = None
 
     @property
     def run(self) -> ReportRun:
@@ -44,6 +46,7 @@ class Publication:
             lsn=self.contents.instant.lsn,
             sections=self.contents.sections,
             tick=self.tick,
+            began_at=self.began_at,
         )
 
 
@@ -64,6 +67,16 @@ def publish(publications: Sequence[Publication], cursor: Cursor) -> list[ReportR
         ]
         _show([one.draft for one in publications], manifests)
     return runs
+
+
+def send(publication: Publication, recorded: Recorded) -> None:
+    """Put a file into its store ahead of :func:`publish`, which then only records its run.
+
+    Whoever dies in between leaves a file that nobody counts, as one does that
+    dies before COMMIT. Raises :class:`tasks.stores.StoreTrouble`.
+    """
+    one = publication
+    one.draft.send(manifest(one.job_id, one.request, one.contents, one.run, recorded))
 
 
 def _show(drafts: Sequence[Draft], manifests: Sequence[Mapping[str, Any]]) -> None:

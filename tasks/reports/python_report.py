@@ -26,6 +26,8 @@ from tasks.reports.request import Request
 from tasks.reports.theme import render
 from tasks.reports.values import meaning
 
+#: Whose handler of signals raises SystemExit, wherever the report is just then.
+_POOL = "billiard.common"
 _ALLOWED = "a DataFrame, a chart of Altair, text, or a dict or list of those"
 
 
@@ -47,6 +49,7 @@ def sections(request: Request, reader: Cursor) -> Iterator[Section]:
             given = _function(path)(read, **params)
             found = [_section(*named, path) for named in _named(request.report.name, given)]
     except (Exception, SystemExit) as error:
+        _raise_end_of_the_process(error)
         # Its snapshot is lost with its first refused read, whatever the file made of that.
         if read.refused is not None:
             raise read.refused from error
@@ -63,6 +66,23 @@ def load(path: Path) -> None:
             _function(path)
     except (Exception, SystemExit) as error:
         raise _broken(path, error) from error
+
+
+def _raise_end_of_the_process(error: BaseException) -> None:
+    """Raise again what a signal raised to end the process, however it looks by now.
+
+    That is no answer of the report's: it runs again, elsewhere.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, SystemExit) and _is_of_the_pool(link):
+            raise link
+        link = link.__context__
+
+
+def _is_of_the_pool(error: SystemExit) -> bool:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__") == _POOL
 
 
 @cache

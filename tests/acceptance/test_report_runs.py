@@ -20,6 +20,7 @@ REPORTS = {
     "broken": "*/ SELECT nothing FROM nowhere",
     "slow": "timeout = 60\n*/ SELECT pg_sleep(600)",
     "short": "timeout = 1\n*/ SELECT pg_sleep(600)",
+    "nap": "*/ SELECT pg_sleep(1)",
     "rows": "*/ SELECT repeat('x', 50000), pg_sleep(0.002) FROM generate_series(1, 100000)",
 }
 
@@ -107,6 +108,24 @@ def test_revoked_report_leaves_no_query(site: Site, worker: Worker) -> None:
     wait_for(sent.ready, what="the result")
     assert "REVOKED" == sent.status
     assert children == worker.children()
+
+
+def test_equal_ones_that_wait_for_their_turn_share_a_run(site: Site, worker: Worker) -> None:
+    """What began while they waited answers them, also where nothing but time stood in their way."""
+    first = begin(site, "holds-the-turn", "slow")
+    naps = [send(site, "nap-0", "nap")]
+    wait_for(lambda: [one for one in running(site) if "job=nap-0 " in one], what="it to be tried")
+    naps += [send(site, f"nap-{n}", "nap") for n in range(1, 4)]
+    behind = send(site, "behind-the-naps", "small", params={"n": 99})
+    wait_for(behind.ready, what="one that came after them, so all of them were tried")
+
+    site.stock.control.revoke(first.id)
+    wait_for(lambda: all(one.ready() for one in naps), what="the naps to end")
+
+    runs = site.query("SELECT job_id FROM celeriac.report_run WHERE report = 'nap'")
+    assert {"SUCCESS"} == {one.status for one in naps}
+    # The second run is that of a job which the worker took up after the first began.
+    assert len(runs) in (1, 2)
 
 
 def test_report_over_its_time_leaves_no_query(site: Site, worker: Worker) -> None:

@@ -75,6 +75,7 @@ def parcel_of(deliveries: Sequence[Delivery]) -> Parcel:
         position: Remarks(
             *(one.attempts, one.may_wait, one.cancelled, one.buried),
             *(one.takes_long, one.waited_seconds),
+            aside_seconds=max(one.aside_seconds, one.waited_seconds),
         )
         for position, one in enumerate(deliveries)
     }

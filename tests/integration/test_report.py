@@ -5,13 +5,17 @@ import hashlib
 import io
 import json
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
+from psycopg2 import extensions
 
 from celeriac.contract import State
 from postgres.errors import Refused
@@ -20,6 +24,9 @@ from postgres.snapshot import snapshot
 from postgres.transaction import transaction
 from tasks.kind import BadPayload, Job, Outcome, Tools
 from tasks.report import REPORT_KIND, Report, ReportPayload
+from tasks.reports.asked import key_of
+from tasks.reports.catalog import load_reports
+from tasks.reports.request import request_of
 from tests.workers import ROOT
 
 TABLES = (ROOT / "catalog" / "tables.sql").read_text()
@@ -38,6 +45,19 @@ type = "text"
 */
 SELECT :given AS given, pg_typeof(:given)::text AS type
 """
+
+
+class Noting(extensions.cursor):
+    """A cursor that notes what it runs."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.texts: list[str] = []
+
+    def execute(self, query: Any, parameters: Any = None) -> None:
+        """Run a statement."""
+        self.texts.append(str(query))
+        super().execute(query, parameters)
 
 
 @dataclass
@@ -293,6 +313,56 @@ def test_fresh_answer_is_given_again(desk: Desk) -> None:
     assert {**(first.result or {}), **said} == answer
     assert 3 == len({(run.result or {})["url"] for run in (first, other, anew)})
     assert [(3,)] == desk.ask("SELECT count(*) FROM celeriac.report_run")
+
+
+def test_clock_of_the_reports_server_makes_nothing_fresh(desk: Desk) -> None:
+    """How old an answer is says the ledger's clock, not that of the server which was read."""
+    desk.run("a", "carrier_delays", format="csv")
+    desk.ask("UPDATE celeriac.report_run SET started_at = started_at + interval '1 hour'")
+
+    anew = desk.run("b", "carrier_delays", format="csv", fresh_for=1e-6)
+    again = desk.run("c", "carrier_delays", format="csv", fresh_for=600)
+
+    assert "run" not in (anew.result or {})
+    assert "b" == (again.result or {})["run"]
+    assert 0 <= (again.result or {})["age_seconds"] < 600
+
+
+def test_equal_questions_look_for_an_answer_once(desk: Desk) -> None:
+    """Of many that ask the same, each takes the newest run if that is young enough for it."""
+    desk.run("a", "carrier_delays", format="csv")
+    ages = (1e-6, 600, 6_000)
+    payloads = [ReportPayload("carrier_delays", format="csv", fresh_for=age) for age in ages]
+    jobs = [Job(f"job-{n}", payload) for n, payload in enumerate(payloads)]
+
+    desk.ask(
+        "INSERT INTO celeriac.job (id, task, subject, state, batch, digest, worker)"
+        " SELECT 'job-' || n, 'celeriac.report', '', 'committed', 1, '', 'test'"
+        " FROM generate_series(0, 2) AS n"
+    )
+    with closing(psycopg2.connect(desk.pool.url)) as connection:
+        with connection.cursor(cursor_factory=Noting) as cursor:
+            outcomes = desk.kind.run(jobs, cursor)
+        connection.rollback()
+
+    answered = {one.job_id: (one.result or {}).get("run") for one in outcomes}
+    assert {"job-0": None, "job-1": "a", "job-2": "a"} == answered
+    assert 1 == sum("make_interval" in text for text in cursor.texts)
+
+
+def test_long_questions_are_not_kept(desk: Desk) -> None:
+    """Of a question of megabytes a process remembers a few bytes, which tell it from others."""
+    desk.declare("echo", ECHO)
+    payloads = [ReportPayload("echo", {"given": "x" * 1_000_000 + end}) for end in "ab"]
+    before = sys.getrefcount(payloads[0])
+
+    desk.kind.check(payloads[0])
+    after = sys.getrefcount(payloads[0])
+    reports = load_reports(desk.catalog, 30.0)
+    keys = {key_of(request_of(reports, "echo", one.params, "csv"), None) for one in payloads}
+
+    assert before == after
+    assert [32, 32] == [len(key) for key in keys]
 
 
 def test_vanished_file_is_made_again(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import resource
+import weakref
 import zipfile
 from pathlib import Path
 from typing import Any, cast
@@ -129,6 +130,18 @@ def test_file_is_seen_when_it_is_published(tmp_path: Path) -> None:
     name = Path(draft.url).name
     assert ([], [f"sales/{name}", f"sales/{name}.json"]) == (before, files(tmp_path))
     assert {"rows": 3} == json.loads((tmp_path / "sales" / f"{name}.json").read_text())
+
+
+def test_sealed_draft_has_no_buffer(tmp_path: Path) -> None:
+    """Many may wait to be published together: each holds its file, and no memory for writing."""
+    with drafted(str(tmp_path), "sales", "a", "csv") as draft:
+        draft.file.write(b"a\n")
+        buffer = weakref.ref(draft.file)
+        draft.seal()
+        draft.publish({})
+
+    assert buffer() is None
+    assert b"a\n" == Path(draft.url.removeprefix("file://")).read_bytes()
 
 
 def test_what_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -138,6 +138,18 @@ def test_batch_ends_at_the_slow_one(child: Child) -> None:
     )
 
 
+def test_report_is_no_target(child: Child) -> None:
+    """A target of the same name that is held keeps no report from being answered."""
+    held = "INSERT INTO celeriac.target_hold (target, reason) VALUES ('small', 'dropped')"
+    with closing(psycopg2.connect(child.pool.url)) as connection, connection:
+        connection.cursor().execute(held)
+    long = ask("long", "small", {"takes_long": True}, params={"n": 2})
+
+    settled = settle(child, small(1), small(3)) | settle(child, long)
+
+    assert {Fate.COMMITTED} == set(fates(settled).values())
+
+
 def test_equal_ones_run_once(child: Child) -> None:
     """Jobs with equal questions get one answer; another format or tick is another question."""
     twins = [ask(f"twin-{n}", "small", params={"n": 7}) for n in range(5)]
@@ -202,6 +214,31 @@ def test_progress_is_committed_and_revoking_ends_the_query(child: Child) -> None
     assert (Fate.CANCELLED, "revoked") == (settled.fate, settled.error)
     assert [("cancelled",)] == query(child.pool.url, "SELECT state FROM celeriac.job")
     assert [] == running(child)
+
+
+def test_second_delivery_leaves_a_living_run_alone(child: Child, tmp_path: Path) -> None:
+    """Company neither answers the job again nor takes away the draft of the run that does."""
+    drafts = tmp_path / "artifacts" / ".drafts"
+    asked = {"params": {"seconds": 60}}
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(
+            settle_each, child, ask("long", "sleepy", {"takes_long": True}, **asked)
+        )
+        wait_for(lambda: running(child), what="the query")
+        before = list(drafts.iterdir())
+        with child_on(
+            child.pool.url, tmp_path / "artifacts", catalog=tmp_path / "catalog"
+        ) as other:
+            again = settle(other, ask("long", "sleepy", **asked), small(1))
+            (alone,) = settle_each(other, ask("long", "sleepy", {"takes_long": True}, **asked))
+        after = list(drafts.iterdir())
+        child.signals.unwant("long")
+        (settled,) = future.result(30)
+
+    assert (Fate.WORKING, Fate.COMMITTED) == (again["long"].fate, again["small-01"].fate)
+    assert Fate.TAKEN == alone.fate
+    assert before == after != []
+    assert Fate.CANCELLED == settled.fate
 
 
 def test_stopping_worker_gives_a_long_one_back(child: Child) -> None:

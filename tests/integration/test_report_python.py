@@ -1,6 +1,7 @@
 """Reports in Python on a real snapshot: what they read, what they may return, how they fail."""
 
 import io
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from uuid import UUID
 
 import pandas as pd
 import pytest
+from billiard.common import _shutdown_cleanup, clear_terminate_handler_fired
 
 from postgres.errors import Refused
 from postgres.pool import Pool, PoolLimits
@@ -370,12 +372,36 @@ def test_reports_import_their_neighbours_and_leave_nothing(study: Study) -> None
     assert set() == left
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True: pass",
+        "\n    try:\n        while True: pass\n    finally:\n        raise ValueError('torn')",
+    ],
+)
+def test_end_of_the_child_is_no_answer(study: Study, body: str) -> None:
+    """A signal that ends the process buries no report, whatever that raised on its way out."""
+    head = "import os, signal\ndef report(read):\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+    before = signal.signal(signal.SIGTERM, _shutdown_cleanup)
+
+    try:
+        with pytest.raises(SystemExit) as caught:
+            study.run(f"{head}    {body}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        clear_terminate_handler_fired()
+
+    assert signal.SIGTERM - 256 == caught.value.code
+
+
 def test_failing_report_buries_its_own_job(database: str, tmp_path: Path) -> None:
     """A child that runs broken reports buries each with its words, and goes on with the next."""
     bodies = {
         "broken": "raise ValueError('no such month')",
         "refused": "read('SELECT nothing FROM nowhere')",
         "fine": "return read('SELECT 1 AS n')",
+        "torn": r"raise ValueError('a\0b\ud800' + 'x' * 10_000)",
+        "wordy": "read('SELECT repeat(:x, 10_000)::int', x='y')",
     }
     (tmp_path / "reports").mkdir()
     (tmp_path / "targets.toml").touch()
@@ -392,10 +418,11 @@ def test_failing_report_buries_its_own_job(database: str, tmp_path: Path) -> Non
             for name in bodies
         }
 
-    assert {"broken": Fate.DEAD, "refused": Fate.DEAD, "fine": Fate.COMMITTED} == {
-        name: one.fate for name, one in ended.items()
-    }
+    assert {"fine"} == {name for name, one in ended.items() if one.fate is Fate.COMMITTED}
     words = "report broken: broken.py, line 6: ValueError: no such month"
     assert words == ended["broken"].error
     assert 'relation "nowhere" does not exist' in str(ended["refused"].error)
+    assert r"report torn: torn.py, line 6: ValueError: a\x00b\ud800xxx" in str(ended["torn"].error)
+    assert "report wordy: invalid input syntax for type integer" in str(ended["wordy"].error)
+    assert 2_000 >= max(len(str(one.error)) for one in ended.values())
     assert (ended["fine"].result or {})["rows"] == 1

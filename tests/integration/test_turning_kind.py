@@ -13,6 +13,10 @@ from worker.child import Child
 from worker.delivery import Delivery, Fate
 
 KIND = "tests.integration.turning_kind:TURNING"
+HOLD = (
+    "UPDATE celeriac.job SET state = 'held', error = 'by hand', payload = '{}',"
+    " set_aside_at = now()"
+)
 
 
 @pytest.fixture
@@ -86,3 +90,30 @@ def test_unwanted_ones_are_cancelled(child: Child) -> None:
     assert [Fate.CANCELLED, Fate.COMMITTED] == [settled[id_].fate for id_ in ("a", "b")]
     assert (Fate.CANCELLED, "revoked") == (long.fate, long.error)
     assert 1 == places(child)
+
+
+def test_company_leaves_a_job_to_its_long_run(child: Child) -> None:
+    """Delivered again, it goes step by step, and the rows in the ledger are those that it has."""
+    child.signals.stop()
+    (stopped,) = settle_each(child, deliver("long", 100, count=5, takes_long=True))
+    with child_on(child.pool.url, kinds=[KIND], catalog=depot.CATALOG) as other:
+        settled = settle(other, deliver("long", 100, count=5), deliver("a", 0))
+        left_alone = ledger(child)
+        (ended,) = settle_each(other, deliver("long", 100, count=5))
+
+    assert Fate.GIVEN_BACK == stopped.fate
+    assert (Fate.WORKING, Fate.COMMITTED) == (settled["long"].fate, settled["a"].fate)
+    assert ("long", "working", 0) == left_alone[1]
+    assert {"rows": 5, "inserted": 5, "quarantined": 0} == ended.result
+    assert ("long", "committed", 5) == ledger(child)[1]
+
+
+def test_what_company_did_of_a_held_job_is_what_counts(child: Child) -> None:
+    """A job that began long, was held, and is then done in company has that one's rows."""
+    child.signals.stop()
+    settle_each(child, deliver("held", 100, count=5, takes_long=True))
+    query(child.pool.url, HOLD)
+    (settled,) = settle_each(child, deliver("held", 100, count=5))
+
+    assert Fate.COMMITTED == settled.fate
+    assert [("held", "committed", 5)] == ledger(child)

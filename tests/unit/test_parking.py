@@ -2,6 +2,8 @@
 
 import pytest
 
+from celeriac import contract
+from worker.delivery import Fate
 from worker.parking import Parking
 from worker.waiting import Waiting
 
@@ -36,6 +38,18 @@ def test_jobs_that_leave_make_room() -> None:
     parking.clear()
 
     assert (1, True, True) == (len(left), room_after_leaving, parking.has_room)
+
+
+def test_reports_wait_with_no_target() -> None:
+    """Rows and files of one target wait together; a report of that name does not."""
+    lanes = {}
+    for task in (contract.INGEST, contract.INGEST_FILE, contract.REPORT):
+        one = Waiting("id", task, b"x", wants_result=False, subject="flights")
+        one.set_apart(Fate.LATER)
+        lanes[task] = one.apart
+
+    assert lanes[contract.INGEST] == lanes[contract.INGEST_FILE]
+    assert lanes[contract.INGEST] != lanes[contract.REPORT]
 
 
 def test_patience_counts_from_the_first_time() -> None:
