@@ -17,6 +17,7 @@ from tasks.reports.theme import render
 from tasks.reports.write_html import write
 from tests.browser import INSTALLING, Browser
 from tests.browser import running_browser as running_browser
+from tests.waiting import wait_for
 from worker.embedded import EmbeddedPostgres
 
 pytestmark = INSTALLING
@@ -238,15 +239,22 @@ def test_page_says_what_was_asked_and_when(opened: Browser) -> None:
     assert [["origin", "JFK"], ["since", "null"], ["note", ""]] == params
 
 
-def test_charts_tell_their_words(opened: Browser) -> None:
-    """Who hears the page is told what each chart shows."""
-    nodes = opened.tell("Accessibility.getFullAXTree")["nodes"]
-
-    pictures = [
+def heard_pictures(browser: Browser) -> list[tuple[str, str | None]]:
+    """List name and description of each picture, as who hears the page is told them."""
+    nodes = browser.tell("Accessibility.getFullAXTree")["nodes"]
+    return [
         (node["name"]["value"], node.get("description", {}).get("value"))
         for node in nodes
         if node["role"]["value"] in {"image", "img"}
     ]
+
+
+def test_charts_tell_their_words(opened: Browser) -> None:
+    """Who hears the page is told what each chart shows."""
+    # Chromium makes the tree some time after the page: the first answer may lack it.
+    wait_for(lambda: len(heard_pictures(opened)) == 3, what="the pictures in Chromium's tree")
+
+    pictures = heard_pictures(opened)
 
     assert [
         ("Delays, minutes", "Bar chart of delay by carrier, 4 values."),
