@@ -48,10 +48,6 @@ _COMMANDS = [
         "List reports, check them against the database, run one here; verify and purge files.",
     ),
     OnDemand(
-        "worker.commands.reports:reports",
-        "List reports, check them against the database, run one here; verify and purge files.",
-    ),
-    OnDemand(
         "worker.commands.jobs:jobs",
         "Look at jobs that were buried or held, redrive them, discard them.",
     ),

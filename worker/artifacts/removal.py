@@ -25,7 +25,6 @@ from tasks.stores import StoreTrouble
 
 _NOT_OURS = "its URL is no place below ARTIFACTS where a worker would write"
 
-
 #: What nobody counts, or has not finished, after so long is left over: no run takes this long.
 _GRACE_SECONDS = 86_400.0
 

@@ -14,29 +14,16 @@ def ledger_pool() -> Pool:
 def long_lived_pool(application_name: str) -> Pool:
     """Open a pool of one connection to the ledger's database, under workers' settings."""
     settings = settings_of_this_process()
-    session = Session(
-        application_name=application_name,
-        connect_seconds=settings.connect_seconds,
-        lock_seconds=settings.lock_seconds,
-        statement_seconds=settings.statement_seconds,
-        dead_peer_seconds=settings.dead_peer_seconds,
-    )
     limits = PoolLimits(size=1, max_age_seconds=settings.connection_max_age_seconds)
-    return Pool(settings.database_url.get_secret_value(), limits, session)
+    url = settings.database_url.get_secret_value()
+    return Pool(url, limits, _session(application_name))
 
 
 def report_pool() -> Pool:
     """Open a pool of one connection to the database that reports read, under workers' settings."""
     settings = settings_of_this_process()
     url = settings.report_database_url or settings.database_url
-    session = Session(
-        application_name="celeriac reports",
-        connect_seconds=settings.connect_seconds,
-        lock_seconds=settings.lock_seconds,
-        statement_seconds=settings.statement_seconds,
-        dead_peer_seconds=settings.dead_peer_seconds,
-    )
-    return Pool(url.get_secret_value(), PoolLimits(size=1), session)
+    return Pool(url.get_secret_value(), PoolLimits(size=1), _session("celeriac reports"))
 
 
 def report_terms() -> Terms:
@@ -46,4 +33,15 @@ def report_terms() -> Terms:
         lock_seconds=settings.report_lock_seconds,
         work_mem=settings.report_work_mem,
         role=settings.report_role,
+    )
+
+
+def _session(application_name: str) -> Session:
+    settings = settings_of_this_process()
+    return Session(
+        application_name=application_name,
+        connect_seconds=settings.connect_seconds,
+        lock_seconds=settings.lock_seconds,
+        statement_seconds=settings.statement_seconds,
+        dead_peer_seconds=settings.dead_peer_seconds,
     )

@@ -7,12 +7,11 @@ from uuid import uuid4
 
 import click
 
-from postgres.pool import Pool, PoolLimits
 from postgres.purge import Horizon
 from postgres.report_files import Keep
-from postgres.session import Session
 from worker import events
 from worker.artifacts.retention import retaining_artifacts
+from worker.commands.connect import long_lived_pool
 from worker.health.sign import SignsOfLife
 from worker.kinds import queues_of
 from worker.outside import asked_to_stop, settings_of_this_process
@@ -35,7 +34,7 @@ def relay() -> None:
     settings = settings_of_this_process()
     stop = asked_to_stop()
     name = f"{gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-    pool = _pool(name)
+    pool = long_lived_pool(f"celeriac relay {name}")
     broker = Broker(settings.broker_url.get_secret_value(), settings.key_prefix)
     signs = SignsOfLife(settings.alive_file, "relay", _SIGN_SECONDS)
     signs.start()
@@ -44,8 +43,10 @@ def relay() -> None:
     events.relay_ready(relay=name)
     try:
         with (
-            retaining(horizon, _pool(f"{name} retention")),
-            retaining_artifacts(settings.artifacts, keep, _pool(f"{name} artifacts")),
+            retaining(horizon, long_lived_pool(f"celeriac relay {name} retention")),
+            retaining_artifacts(
+                settings.artifacts, keep, long_lived_pool(f"celeriac relay {name} artifacts")
+            ),
         ):
             Relay(name, pool, broker, queues_of(settings.kinds), tell=signs.tell).run(stop)
     finally:
@@ -53,16 +54,3 @@ def relay() -> None:
         broker.close()
         pool.close()
     events.relay_stopped(relay=name)
-
-
-def _pool(name: str) -> Pool:
-    settings = settings_of_this_process()
-    session = Session(
-        application_name=f"celeriac relay {name}",
-        connect_seconds=settings.connect_seconds,
-        lock_seconds=settings.lock_seconds,
-        statement_seconds=settings.statement_seconds,
-        dead_peer_seconds=settings.dead_peer_seconds,
-    )
-    limits = PoolLimits(size=1, max_age_seconds=settings.connection_max_age_seconds)
-    return Pool(settings.database_url.get_secret_value(), limits, session)

@@ -16,10 +16,9 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from postgres.pool import Pool, PoolLimits
-from postgres.session import Session
 from postgres.transaction import Lender
 from worker import events
+from worker.commands.connect import long_lived_pool
 from worker.kinds import queues_of
 from worker.metrics.families import of_broker, of_outbox, of_servers, of_set_aside
 from worker.metrics.figures import Ages, look_at_broker, look_at_due, look_at_set_aside
@@ -121,10 +120,9 @@ class Watcher(Collector):
 def watch_deployment() -> None:
     """Add the figures of this process's deployment to Prometheus's registry, kept up to date."""
     settings = settings_of_this_process()
-    session = Session("celeriac metrics", connect_seconds=settings.connect_seconds)
     watcher = Watcher(
         Broker(settings.broker_url.get_secret_value(), settings.key_prefix),
-        Pool(settings.database_url.get_secret_value(), PoolLimits(size=1), session),
+        long_lived_pool("celeriac metrics"),
         frozenset(queues_of(settings.kinds).values()),
         key_prefix=settings.key_prefix,
         lease_seconds=settings.lease_seconds,
