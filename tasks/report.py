@@ -21,8 +21,8 @@ from tasks.kind import BadPayload, Job, Kind, Limits, Outcome, Preview, Tools
 from tasks.long_kind import NotNow, Steps
 from tasks.reports.after import check_after, not_yet
 from tasks.reports.asked import Asked, gather, key_of
-from tasks.reports.catalog import DeclaredReport, load_reports
 from tasks.reports.company import Company
+from tasks.reports.declared.catalog import DeclaredReport, load_reports
 from tasks.reports.earlier import answers_at_hand
 from tasks.reports.long_run import LongRun
 from tasks.reports.losses import Losses

@@ -47,7 +47,7 @@ MAY_SEND_SIGNALS = {
 MAY_IMPORT_LATE = {
     "worker/named.py": "a relay needs no kind; a command needs Celery, another Redis, some neither",
     "tasks/files/reader.py": "what reads Parquet is large",
-    "tasks/reports/formats.py": "what draws charts is larger",
+    "tasks/reports/formats/formats.py": "what draws charts is larger",
     "tasks/reports/sections.py": "what runs reports in Python loads pandas",
     "tasks/stores.py": "what knows object stores is slow to load",
 }

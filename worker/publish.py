@@ -8,8 +8,8 @@ from typing import Any
 from celery import Celery
 
 from celeriac.contract import CATALOG_KEY
-from tasks.reports.catalog import DeclaredReport, load_reports
-from tasks.reports.parameter import Parameter
+from tasks.reports.declared.catalog import DeclaredReport, load_reports
+from tasks.reports.declared.parameter import Parameter
 from tasks.targets import load_targets
 from worker import events
 

@@ -9,7 +9,7 @@ from io import BufferedIOBase
 from typing import Protocol
 
 from postgres.snapshot import Column, Instant
-from tasks.reports.header import Chart, Unanswerable
+from tasks.reports.declared.header import Chart, Unanswerable
 from tasks.reports.request import Request
 
 #: One row as PostgreSQL prints it; None is NULL.

@@ -19,11 +19,11 @@ from postgres.snapshot import Instant, pin
 from postgres.snapshot_cursor import QUERY_CANCELED, SnapshotCursor
 from postgres.transaction import set_savepoint
 from tasks.kind import Outcome, Tools, Waits
-from tasks.reports.artifact import drafted
+from tasks.reports.artifacts.artifact import drafted
+from tasks.reports.artifacts.draft import Draft
 from tasks.reports.asked import Asked
-from tasks.reports.draft import Draft
 from tasks.reports.earlier import committed
-from tasks.reports.formats import writer_of
+from tasks.reports.formats.formats import writer_of
 from tasks.reports.publish import Publication, publish
 from tasks.reports.trouble import is_of_the_server, outcome_after, waits_for_the_server
 from tasks.reports.write_answer import write_answer

@@ -7,7 +7,7 @@ from celeriac.contract import State
 from postgres import Cursor
 from postgres.report_run import EarlierRun, ReportRun, find_run
 from tasks.kind import Job, Outcome
-from tasks.reports.artifact import exists
+from tasks.reports.artifacts.artifact import exists
 from tasks.reports.asked import Asked
 from tasks.reports.request import Request
 from tasks.reports.trouble import outcome_after

@@ -17,12 +17,12 @@ from postgres.snapshot import pin
 from tasks.attended import Interrupted, attended
 from tasks.kind import Outcome, Tools
 from tasks.long_kind import NotNow, Steps, Stopping
-from tasks.reports.artifact import drafted
+from tasks.reports.artifacts.artifact import drafted
+from tasks.reports.artifacts.draft import Draft
+from tasks.reports.artifacts.manifest import Contents
 from tasks.reports.asked import Asked, key_of
-from tasks.reports.draft import Draft
 from tasks.reports.earlier import answered_by, committed, earlier_run
 from tasks.reports.losses import is_loss
-from tasks.reports.manifest import Contents
 from tasks.reports.publish import Publication, publish, send
 from tasks.reports.trouble import is_of_the_server, outcome_after, waits_for_the_server
 from tasks.reports.write_answer import write_answer

@@ -10,8 +10,8 @@ from postgres import Cursor
 from postgres.errors import Phase
 from postgres.report_run import Recorded, ReportRun, record_runs
 from postgres.transaction import savepoint
-from tasks.reports.draft import Draft, sync_folder
-from tasks.reports.manifest import Contents, manifest
+from tasks.reports.artifacts.draft import Draft, sync_folder
+from tasks.reports.artifacts.manifest import Contents, manifest
 from tasks.reports.request import Request
 from tasks.stores import store_troubles
 

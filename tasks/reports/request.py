@@ -6,8 +6,8 @@ from typing import Any
 
 from postgres.parameters import Value
 from postgres.report_run import Question
-from tasks.reports.catalog import DeclaredReport, check_format
-from tasks.reports.header import Format
+from tasks.reports.declared.catalog import DeclaredReport, check_format
+from tasks.reports.declared.header import Format
 from tasks.reports.values import BadValue, shown
 
 

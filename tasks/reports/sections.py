@@ -8,12 +8,12 @@ from postgres import Cursor
 from postgres.limit_answer import limited
 from postgres.snapshot import Query
 from tasks.reports.answer import Rows, Section, Written
-from tasks.reports.catalog import DeclaredReport
-from tasks.reports.header import TooManyRows
+from tasks.reports.declared.catalog import DeclaredReport
+from tasks.reports.declared.header import TooManyRows
 from tasks.reports.request import Request
 
 #: What runs reports in Python: pandas takes as long to load as all the rest of a worker.
-_PYTHON = "tasks.reports.python_report"
+_PYTHON = "tasks.reports.in_python.python_report"
 
 
 def sections(request: Request, reader: Cursor) -> Iterator[Section]:

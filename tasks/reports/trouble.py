@@ -6,7 +6,7 @@ from celeriac.contract import State
 from postgres.decision import Decision, decide
 from postgres.errors import PostgresError, Refused
 from tasks.kind import Outcome, Waits
-from tasks.reports.header import Unanswerable
+from tasks.reports.declared.header import Unanswerable
 from tasks.reports.request import Request
 from tasks.stores import StoreTrouble
 

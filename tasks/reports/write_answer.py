@@ -5,9 +5,9 @@ from collections.abc import Callable
 from postgres.snapshot import Instant
 from postgres.snapshot_cursor import SnapshotCursor
 from tasks.reports.answer import Answer
-from tasks.reports.draft import Draft
-from tasks.reports.formats import writer_of
-from tasks.reports.manifest import Contents, contents_of
+from tasks.reports.artifacts.draft import Draft
+from tasks.reports.artifacts.manifest import Contents, contents_of
+from tasks.reports.formats.formats import writer_of
 from tasks.reports.request import Request
 from tasks.reports.sections import refuse_excess, sections
 
@@ -25,7 +25,7 @@ def write_answer(
 ) -> Contents:
     """Write all of it and seal the draft, which is then only to be published.
 
-    Raises :class:`postgres.errors.Refused`, :class:`tasks.reports.header.Unanswerable`,
+    Raises :class:`postgres.errors.Refused`, :class:`tasks.reports.declared.header.Unanswerable`,
     :class:`tasks.stores.StoreTrouble`.
     """
     answer = Answer(request, instant, sections(request, reader), tell)

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tasks.reports.catalog import load_reports
-from tasks.reports.schedule import Missed
+from tasks.reports.declared.catalog import load_reports
+from tasks.reports.declared.schedule import Missed
 from tests.acceptance.console import console_on
 from tests.docs.markdown import blocks
 from tests.integration.relays import relay_on, turns

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tasks.reports.catalog import load_reports
-from tasks.reports.schedule import Missed
+from tasks.reports.declared.catalog import load_reports
+from tasks.reports.declared.schedule import Missed
 from tests.docs.markdown import blocks
 from tests.workers import ROOT
 from worker.schedule.plan import plans_of

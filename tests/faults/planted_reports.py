@@ -6,8 +6,8 @@ from typing import Any
 
 import celery.platforms
 
-from tasks.reports.draft import LocalDraft
-from tasks.reports.growing_file import GrowingFile
+from tasks.reports.artifacts.draft import LocalDraft
+from tasks.reports.artifacts.growing_file import GrowingFile
 from tests.faults.file_points import reach
 from tests.faults.report_points import ReportPoint
 from worker.app import app

@@ -11,7 +11,7 @@ import pytest
 from celery import Celery
 
 from celeriac.contract import LEDGER_STATES
-from tasks.reports.artifact import stem_of
+from tasks.reports.artifacts.artifact import stem_of
 from tests.faults.file_points import FOLDER, arm, is_armed
 from tests.faults.report_points import ReportPoint
 from tests.integration.shop import query

@@ -15,8 +15,8 @@ from pyarrow import parquet
 from postgres.pool import Pool
 from postgres.snapshot import pin, snapshot
 from tasks.reports.answer import Answer, Written
-from tasks.reports.catalog import load_reports
-from tasks.reports.formats import writer_of
+from tasks.reports.declared.catalog import load_reports
+from tasks.reports.formats.formats import writer_of
 from tasks.reports.request import request_of
 from tasks.reports.sections import sections
 

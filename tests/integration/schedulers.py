@@ -8,7 +8,7 @@ from itertools import count
 
 from postgres.pool import Pool, PoolLimits
 from postgres.session import Session
-from tasks.reports.schedule import Missed, Schedule
+from tasks.reports.declared.schedule import Missed, Schedule
 from tests.integration.shop import query
 from tests.workers import Worker
 from worker.schedule.plan import Plan

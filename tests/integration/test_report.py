@@ -25,7 +25,7 @@ from postgres.transaction import transaction
 from tasks.kind import BadPayload, Job, Outcome, Tools
 from tasks.report import REPORT_KIND, Report, ReportPayload
 from tasks.reports.asked import key_of
-from tasks.reports.catalog import load_reports
+from tasks.reports.declared.catalog import load_reports
 from tasks.reports.request import request_of
 from tests.workers import ROOT
 

@@ -15,10 +15,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from celeriac.contract import State
 from postgres.pool import Pool, PoolLimits
-from tasks.reports.archive import open_archive
-from tasks.reports.artifact import drafted, stem_of
-from tasks.reports.draft import Draft
-from tasks.reports.growing_file import GrowingFile
+from tasks.reports.artifacts.archive import open_archive
+from tasks.reports.artifacts.artifact import drafted, stem_of
+from tasks.reports.artifacts.draft import Draft
+from tasks.reports.artifacts.growing_file import GrowingFile
 from tasks.stores import StoreTrouble
 from tests.integration.press import NUMBERS, run_report
 from tests.integration.shop import query

@@ -13,8 +13,8 @@ from postgres.transaction import transaction
 from tasks.kind import Job, Tools, Waits
 from tasks.report import ReportPayload
 from tasks.reports.asked import gather
-from tasks.reports.catalog import load_reports
 from tasks.reports.company import Company
+from tasks.reports.declared.catalog import load_reports
 from tasks.reports.losses import MOST_LOSSES
 from tasks.reports.request import request_of
 from tests.integration.batches import body_of, child_on, settle, settle_each

@@ -12,7 +12,7 @@ import pytest
 from postgres.pool import Pool, PoolLimits
 from postgres.snapshot import pin, snapshot
 from tasks.reports.answer import Rows
-from tasks.reports.catalog import DeclaredReport, load_reports
+from tasks.reports.declared.catalog import DeclaredReport, load_reports
 from tasks.reports.request import request_of
 from tasks.reports.sections import sections
 from tasks.reports.values import BadValue

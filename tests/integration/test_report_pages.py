@@ -10,11 +10,11 @@ import pytest
 from postgres.pool import Pool, PoolLimits
 from postgres.snapshot import pin, snapshot
 from tasks.reports.answer import Answer, Picture, Section, Text
-from tasks.reports.catalog import load_reports
+from tasks.reports.declared.catalog import load_reports
+from tasks.reports.formats.theme import render
+from tasks.reports.formats.write_html import write
 from tasks.reports.request import request_of
 from tasks.reports.sections import sections
-from tasks.reports.theme import render
-from tasks.reports.write_html import write
 from tests.browser import INSTALLING, Browser
 from tests.browser import running_browser as running_browser
 from tests.waiting import wait_for

@@ -19,12 +19,12 @@ from postgres.errors import Refused
 from postgres.pool import Pool, PoolLimits
 from postgres.snapshot import Query, pin, snapshot
 from tasks.reports.answer import Picture, Rows, Section, Text
-from tasks.reports.catalog import load_reports
-from tasks.reports.frames import FrameSource
-from tasks.reports.header import Unanswerable
-from tasks.reports.python_report import sections
-from tasks.reports.read_frame import read_frame
-from tasks.reports.reader import Reader
+from tasks.reports.declared.catalog import load_reports
+from tasks.reports.declared.header import Unanswerable
+from tasks.reports.in_python.frames import FrameSource
+from tasks.reports.in_python.python_report import sections
+from tasks.reports.in_python.read_frame import read_frame
+from tasks.reports.in_python.reader import Reader
 from tasks.reports.request import request_of
 from tests.integration.batches import body_of, child_on, settle
 from worker.delivery import Delivery, Fate

@@ -16,8 +16,8 @@ from postgres.pool import Pool, PoolLimits
 from postgres.purge import Horizon, purge
 from postgres.report_files import Chosen, Keep, ledger_id
 from postgres.transaction import transaction
-from tasks.reports.archive import Archive, artifact_of, open_archive
-from tasks.reports.artifact import drafted
+from tasks.reports.artifacts.archive import Archive, artifact_of, open_archive
+from tasks.reports.artifacts.artifact import drafted
 from tasks.stores import StoreTrouble
 from tests.integration.shop import query
 from tests.workers import ROOT

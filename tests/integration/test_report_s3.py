@@ -16,8 +16,8 @@ from celeriac.contract import State
 from celeriac.download import fetch
 from postgres.pool import Pool, PoolLimits
 from postgres.report_files import Chosen, Keep
-from tasks.reports.archive import open_archive
-from tasks.reports.artifact import drafted, stem_of
+from tasks.reports.artifacts.archive import open_archive
+from tasks.reports.artifacts.artifact import drafted, stem_of
 from tests.integration.press import NUMBERS, run_report
 from tests.integration.shop import query
 from tests.workers import Worker

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 
-from tasks.reports.artifact import drafted
+from tasks.reports.artifacts.artifact import drafted
 from tests.integration.batches import body_of, child_on, settle_each
 from tests.integration.press import NUMBERS
 from tests.integration.shop import query

@@ -19,10 +19,10 @@ from xlsxwriter import Workbook
 from postgres.pool import Pool, PoolLimits
 from postgres.snapshot import Column
 from tasks.reports.answer import Unwritable
-from tasks.reports.header import BadChart, Chart
-from tasks.reports.scratch import scratch_folder
-from tasks.reports.sheet_names import SheetNames
-from tasks.reports.sheet_table import Book, Table
+from tasks.reports.declared.header import BadChart, Chart
+from tasks.reports.formats.scratch import scratch_folder
+from tasks.reports.formats.sheet_names import SheetNames
+from tasks.reports.formats.sheet_table import Book, Table
 from tests.integration.report_files import Paper
 from tests.workers import ROOT
 from worker.embedded import EmbeddedPostgres
@@ -266,7 +266,7 @@ def test_scratch_of_the_killed_is_removed() -> None:
     """What a killed writer put aside goes with the next one's; that of the living stays."""
     code = (
         "import sys, time\n"
-        "from tasks.reports.scratch import scratch_folder\n"
+        "from tasks.reports.formats.scratch import scratch_folder\n"
         "with scratch_folder() as folder:\n"
         "    print(folder, flush=True)\n"
         "    sys.stdin.read()\n"

@@ -11,7 +11,7 @@ import pytest
 from postgres.errors import Refused
 from postgres.ticks import Step, Taken, take
 from tasks.report import ReportPayload
-from tasks.reports.schedule import Missed, Schedule, TickAs
+from tasks.reports.declared.schedule import Missed, Schedule, TickAs
 from tests.integration.schedulers import (
     KEEP,
     decided,

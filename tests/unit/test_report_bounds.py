@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postgres.parameters import Value, ValueType
-from tasks.reports.parameter import Parameter
+from tasks.reports.declared.parameter import Parameter
 from tasks.reports.values import BadValue, meaning
 
 WORDS = ("new", "o'k")

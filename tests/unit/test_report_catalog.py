@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from postgres.parameters import Value, ValueType
-from tasks.reports.catalog import load_reports
-from tasks.reports.header import Chart, Format
+from tasks.reports.declared.catalog import load_reports
+from tasks.reports.declared.header import Chart, Format
 from tasks.reports.values import BadValue
 from tasks.targets import BadCatalog
 from tests.workers import ROOT

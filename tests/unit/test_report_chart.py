@@ -5,10 +5,10 @@ import re
 import pytest
 
 from postgres.snapshot import Column
-from tasks.reports.chart import MAX_SERIES, draw
-from tasks.reports.chart_words import MAX_BARS
-from tasks.reports.header import BadChart, Chart
-from tasks.reports.theme import COLOURS, render
+from tasks.reports.declared.header import BadChart, Chart
+from tasks.reports.formats.chart import MAX_SERIES, draw
+from tasks.reports.formats.chart_words import MAX_BARS
+from tasks.reports.formats.theme import COLOURS, render
 
 COLUMNS = (Column("name", 25), Column("size", 23))
 CHART = Chart("bar", "name", "size", "Sizes")

@@ -11,7 +11,7 @@ import pytest
 
 from celeriac.report_form import Asked, read_form
 from celeriac.values import decode, encode
-from tasks.reports.catalog import DeclaredReport, load_reports
+from tasks.reports.declared.catalog import DeclaredReport, load_reports
 from tasks.reports.request import request_of
 from tasks.reports.values import BadValue
 from worker.publish import form_of

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.reports.catalog import DeclaredReport, load_reports
+from tasks.reports.declared.catalog import DeclaredReport, load_reports
 from tasks.targets import BadCatalog
 
 GOOD = '''"""A model, which celeriac serves.

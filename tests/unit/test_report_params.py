@@ -6,9 +6,9 @@ from typing import Any
 import click
 import pytest
 
-from tasks.reports.catalog import DeclaredReport
-from tasks.reports.header import Header
-from tasks.reports.parameter import Parameter
+from tasks.reports.declared.catalog import DeclaredReport
+from tasks.reports.declared.header import Header
+from tasks.reports.declared.parameter import Parameter
 from worker.commands.report_params import params_of
 
 PARAMS = {

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tasks.reports.schedule import Missed, Schedule
+from tasks.reports.declared.schedule import Missed, Schedule
 from worker.schedule.decide import MOST_TICKS, decide
 
 KEEP = timedelta(days=30)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tasks.reports.schedule import Missed, Schedule, check_schedule, schedule_of
+from tasks.reports.declared.schedule import Missed, Schedule, check_schedule, schedule_of
 from tasks.reports.values import BadValue
 
 TICK = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)

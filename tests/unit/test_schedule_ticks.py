@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tasks.reports.ticks import ticks
+from tasks.reports.declared.ticks import ticks
 
 YEAR = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

@@ -2,7 +2,7 @@
 
 from postgres.report_files import Chosen, count_counted
 from postgres.transaction import Lender, transaction
-from tasks.reports.archive import Archive, open_archive
+from tasks.reports.artifacts.archive import Archive, open_archive
 from tasks.stores import StoreTrouble
 
 

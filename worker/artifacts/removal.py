@@ -20,7 +20,7 @@ from postgres.report_files import (
     page_expired,
 )
 from postgres.transaction import Lender, transaction, trial
-from tasks.reports.archive import Archive, Found, artifact_of
+from tasks.reports.artifacts.archive import Archive, Found, artifact_of
 from tasks.stores import StoreTrouble
 
 _NOT_OURS = "its URL is no place below ARTIFACTS where a worker would write"

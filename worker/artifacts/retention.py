@@ -10,7 +10,7 @@ from postgres.errors import PostgresError
 from postgres.pool import Pool
 from postgres.report_files import SLICE_RUNS, Keep, page_expired
 from postgres.transaction import Lender, transaction
-from tasks.reports.archive import open_archive
+from tasks.reports.artifacts.archive import open_archive
 from tasks.stores import StoreTrouble
 from worker import events
 from worker.artifacts.removal import expire, remove_expired

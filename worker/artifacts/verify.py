@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from postgres.report_files import Chosen, CountedFile, is_counted, page_counted
 from postgres.transaction import Lender, transaction
-from tasks.reports.archive import Archive
+from tasks.reports.artifacts.archive import Archive
 from tasks.stores import StoreTrouble
 
 _BLOCK_BYTES = 1 << 20

@@ -8,9 +8,9 @@ import click
 from postgres.describe_query import Misfit, describe
 from postgres.pool import Pool
 from postgres.snapshot import Column, pin, snapshot
-from tasks.reports.catalog import DeclaredReport, load_reports
-from tasks.reports.header import Chart, Unanswerable
-from tasks.reports.read_sql import Statement
+from tasks.reports.declared.catalog import DeclaredReport, load_reports
+from tasks.reports.declared.header import Chart, Unanswerable
+from tasks.reports.declared.read_sql import Statement
 from tasks.reports.sections import load_python
 from worker.commands.connect import report_pool, report_terms
 from worker.commands.layout import counted, printable

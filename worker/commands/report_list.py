@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import click
 
-from tasks.reports.catalog import DeclaredReport, load_reports
-from tasks.reports.parameter import ARRAY, Parameter
+from tasks.reports.declared.catalog import DeclaredReport, load_reports
+from tasks.reports.declared.parameter import ARRAY, Parameter
 from worker.commands.layout import counted, table
 from worker.outside import settings_of_this_process
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from postgres.parameters import ValueType
-from tasks.reports.catalog import DeclaredReport
-from tasks.reports.parameter import Parameter
+from tasks.reports.declared.catalog import DeclaredReport
+from tasks.reports.declared.parameter import Parameter
 
 
 def params_of(report: DeclaredReport, given: Sequence[str]) -> dict[str, Any]:

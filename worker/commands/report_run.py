@@ -18,9 +18,9 @@ from postgres.pool import Pool
 from postgres.snapshot import pin, snapshot
 from postgres.snapshot_cursor import SnapshotCursor
 from tasks.reports.answer import Answer, Written
-from tasks.reports.catalog import load_reports
-from tasks.reports.formats import writer_of
-from tasks.reports.header import Format, Unanswerable
+from tasks.reports.declared.catalog import load_reports
+from tasks.reports.declared.header import Format, Unanswerable
+from tasks.reports.formats.formats import writer_of
 from tasks.reports.request import Request, request_of
 from tasks.reports.sections import refuse_excess, sections
 from tasks.reports.values import BadValue

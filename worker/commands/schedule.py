@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import click
 
-from tasks.reports.catalog import load_reports
-from tasks.reports.schedule import Missed
+from tasks.reports.declared.catalog import load_reports
+from tasks.reports.declared.schedule import Missed
 from worker import events
 from worker.commands.connect import long_lived_pool
 from worker.health.sign import SignsOfLife

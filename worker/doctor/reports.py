@@ -6,7 +6,7 @@ from config import Settings
 from postgres.errors import PostgresError
 from postgres.server import look_at_server
 from postgres.snapshot import snapshot
-from tasks.reports.catalog import load_reports
+from tasks.reports.declared.catalog import load_reports
 from tasks.targets import BadCatalog
 from worker.commands.connect import report_pool
 from worker.commands.layout import counted

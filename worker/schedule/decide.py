@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
-from tasks.reports.schedule import Missed, Schedule
+from tasks.reports.declared.schedule import Missed, Schedule
 
 #: A tick that is seen to within so long was not missed.
 ON_TIME = timedelta(seconds=60)

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from postgres.ticks import Key, TickJob
-from tasks.reports.catalog import DeclaredReport
-from tasks.reports.schedule import Missed, Schedule
+from tasks.reports.declared.catalog import DeclaredReport
+from tasks.reports.declared.schedule import Missed, Schedule
 
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 

@@ -3,9 +3,9 @@
 from io import BufferedIOBase
 
 from tasks.reports.answer import Answer, Written
-from tasks.reports.one_table import one_table, refuse_equal_names
-from tasks.reports.pack import packed
-from tasks.reports.rows_passing import told
+from tasks.reports.formats.one_table import one_table, refuse_equal_names
+from tasks.reports.formats.pack import packed
+from tasks.reports.formats.rows_passing import told
 
 
 def write(answer: Answer, file: BufferedIOBase) -> list[Written]:

@@ -13,7 +13,7 @@ from postgres import Cursor
 from postgres.errors import Refused
 from postgres.parameters import Value, ValueType, names, single
 from postgres.snapshot import Query
-from tasks.reports.read_frame import read_frame
+from tasks.reports.in_python.read_frame import read_frame
 from tasks.reports.values import BadValue, array_of, shown, value_of
 
 _ALLOWED = "str, int, float, Decimal, bool, date, datetime with a zone, UUID, or a list of one"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from tasks.reports.growing_file import GrowingFile
+from tasks.reports.artifacts.growing_file import GrowingFile
 from tasks.stores import put, puts_whole, store_troubles
 
 if TYPE_CHECKING:

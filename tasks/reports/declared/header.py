@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from tasks.reports.parameter import Parameter
-from tasks.reports.schedule import Schedule, schedule_of
+from tasks.reports.declared.parameter import Parameter
+from tasks.reports.declared.schedule import Schedule, schedule_of
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)")
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}

@@ -9,9 +9,9 @@ import altair as alt
 
 from postgres.snapshot import Column
 from tasks.reports.answer import TextRow
-from tasks.reports.chart_words import MAX_BARS, place, title_of
-from tasks.reports.header import BadChart, Chart
-from tasks.reports.theme import COLOURS, render
+from tasks.reports.declared.header import BadChart, Chart
+from tasks.reports.formats.chart_words import MAX_BARS, place, title_of
+from tasks.reports.formats.theme import COLOURS, render
 
 #: More series than this cannot be told apart either.
 MAX_SERIES = len(COLOURS)

@@ -5,7 +5,7 @@ from importlib import import_module
 from types import MappingProxyType
 
 from tasks.reports.answer import Writer
-from tasks.reports.header import Format
+from tasks.reports.declared.header import Format
 
 #: Which writer makes which format. Each is loaded at its first use: what draws charts or knows
 #: Parquet takes as long to start as all the rest of a worker, and most processes never need it.

@@ -7,8 +7,8 @@ import ast
 import re
 from pathlib import Path
 
-from tasks.reports.header import Header
-from tasks.reports.toml_header import header_of
+from tasks.reports.declared.header import Header
+from tasks.reports.declared.toml_header import header_of
 
 #: What the module defines: ``def report(read, ...)``.
 FUNCTION = "report"

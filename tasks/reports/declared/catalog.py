@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from postgres.parameters import Value
-from tasks.reports.header import Format, Header
-from tasks.reports.parameter import Parameter
-from tasks.reports.read_python import read_python
-from tasks.reports.read_sql import Statement, read_sql
-from tasks.reports.schedule import check_schedule
+from tasks.reports.declared.header import Format, Header
+from tasks.reports.declared.parameter import Parameter
+from tasks.reports.declared.read_python import read_python
+from tasks.reports.declared.read_sql import Statement, read_sql
+from tasks.reports.declared.schedule import check_schedule
 from tasks.reports.values import BadValue, shown
 from tasks.targets import BadCatalog
 

@@ -8,9 +8,9 @@ from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from postgres.snapshot import Column
-from tasks.reports.chart_words import MAX_BARS, MAX_CHART_ROWS, place, title_of
-from tasks.reports.header import Chart
-from tasks.reports.theme import COLOURS
+from tasks.reports.declared.header import Chart
+from tasks.reports.formats.chart_words import MAX_BARS, MAX_CHART_ROWS, place, title_of
+from tasks.reports.formats.theme import COLOURS
 
 _KINDS: Mapping[str, str] = MappingProxyType(
     {"bar": "column", "line": "line", "area": "area", "point": "scatter"}

@@ -7,10 +7,10 @@ from xlsxwriter import Workbook
 from xlsxwriter.exceptions import FileCreateError
 
 from tasks.reports.answer import Answer, Picture, Rows, Text, Written
-from tasks.reports.scratch import scratch_folder
-from tasks.reports.sheet_about import ABOUT, write_about
-from tasks.reports.sheet_table import Book, Table
-from tasks.reports.theme import png_of
+from tasks.reports.formats.scratch import scratch_folder
+from tasks.reports.formats.sheet_about import ABOUT, write_about
+from tasks.reports.formats.sheet_table import Book, Table
+from tasks.reports.formats.theme import png_of
 
 _BATCH_ROWS = 2_000
 #: Pictures have so many dots for each that is shown.

@@ -12,8 +12,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tasks.reports.answer import Answer, Rows, Unwritable, Written
-from tasks.reports.one_table import one_table, refuse_equal_names
-from tasks.reports.parse_csv import CsvParser
+from tasks.reports.formats.one_table import one_table, refuse_equal_names
+from tasks.reports.formats.parse_csv import CsvParser
 
 #: Of CSV, parsed at once.
 _PIECE_BYTES = 1 << 20

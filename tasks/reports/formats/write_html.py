@@ -9,10 +9,10 @@ from string import Template
 from typing import NamedTuple
 
 from tasks.reports.answer import Answer, Picture, Rows, Section, Text, Written
-from tasks.reports.chart import draw
-from tasks.reports.chart_words import MAX_CHART_ROWS
-from tasks.reports.html_table import MANY_COLUMNS, alignment, cell, number_places, table
-from tasks.reports.statements import short
+from tasks.reports.declared.statements import short
+from tasks.reports.formats.chart import draw
+from tasks.reports.formats.chart_words import MAX_CHART_ROWS
+from tasks.reports.formats.html_table import MANY_COLUMNS, alignment, cell, number_places, table
 
 #: A page with more rows than this is slow to open; the other formats hold them all.
 MAX_TABLE_ROWS = MAX_CHART_ROWS

@@ -18,12 +18,12 @@ import pandas as pd
 
 from postgres import Cursor
 from tasks.reports.answer import Picture, Rows, Section, Text
-from tasks.reports.frames import FrameSource
-from tasks.reports.header import Unanswerable
-from tasks.reports.read_python import FUNCTION
-from tasks.reports.reader import Reader
+from tasks.reports.declared.header import Unanswerable
+from tasks.reports.declared.read_python import FUNCTION
+from tasks.reports.formats.theme import render
+from tasks.reports.in_python.frames import FrameSource
+from tasks.reports.in_python.reader import Reader
 from tasks.reports.request import Request
-from tasks.reports.theme import render
 from tasks.reports.values import meaning
 
 #: Whose handler of signals raises SystemExit, wherever the report is just then.

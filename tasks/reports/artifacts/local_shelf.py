@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.reports.artifact import DRAFTS
+from tasks.reports.artifacts.artifact import DRAFTS
 from tasks.stores import StoreTrouble
 
 

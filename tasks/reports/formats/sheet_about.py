@@ -8,7 +8,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from tasks.reports.answer import Answer, Text, Written
-from tasks.reports.sheet_table import Book
+from tasks.reports.formats.sheet_table import Book
 
 ABOUT = "About"
 

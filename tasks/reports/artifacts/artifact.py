@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.reports.draft import Draft, LocalDraft, Upload, sync_folder
-from tasks.reports.growing_file import GrowingFile
+from tasks.reports.artifacts.draft import Draft, LocalDraft, Upload, sync_folder
+from tasks.reports.artifacts.growing_file import GrowingFile
 from tasks.stores import StoreTrouble, file_system_of, is_of_this_machine, store_troubles
 
 #: Below ARTIFACTS: what is not published yet. No report can be called so.

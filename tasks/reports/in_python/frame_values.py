@@ -11,7 +11,7 @@ from uuid import UUID
 import pandas as pd
 from pandas.api import types
 
-from tasks.reports.header import Unanswerable
+from tasks.reports.declared.header import Unanswerable
 
 BOOL, JSONB, TIMESTAMP, TIMESTAMPTZ = 16, 3802, 1114, 1184
 NUMBERS = frozenset({20, 701, 1700})

@@ -7,7 +7,7 @@ from io import BufferedIOBase
 
 from backports import zstd
 
-from tasks.reports.header import Format
+from tasks.reports.declared.header import Format
 
 _GZIP = frozenset({Format.CSV_GZIP, Format.JSON_LINES_GZIP})
 _ZSTD = frozenset({Format.CSV_ZSTD, Format.JSON_LINES_ZSTD})

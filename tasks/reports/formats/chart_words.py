@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from postgres.snapshot import Column
-from tasks.reports.header import BadChart, Chart
+from tasks.reports.declared.header import BadChart, Chart
 
 #: More bars than this cannot be told apart; the chart says that it stops.
 MAX_BARS = 100

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from cronsim import CronSim, CronSimError
 
-from tasks.reports.ticks import ticks
+from tasks.reports.declared.ticks import ticks
 
 _FIELDS = 5
 _MOST_CHARACTERS = 200

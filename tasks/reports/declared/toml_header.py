@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from tasks.reports.header import Chart, Header
-from tasks.reports.parameter import Parameter
+from tasks.reports.declared.header import Chart, Header
+from tasks.reports.declared.parameter import Parameter
 
 _PLACE = re.compile(r"\(at (?:line (\d+), column \d+|end of document)\)")
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from postgres.parameters import names
-from tasks.reports.header import Chart, Header
-from tasks.reports.statements import NamedQuery, cut
-from tasks.reports.toml_header import header_of
+from tasks.reports.declared.header import Chart, Header
+from tasks.reports.declared.statements import NamedQuery, cut
+from tasks.reports.declared.toml_header import header_of
 
 _FILE = re.compile(r"\ufeff?\s*/\*\s*celeriac\b(?P<toml>.*?)\*/(?P<query>.*)", re.DOTALL)
 

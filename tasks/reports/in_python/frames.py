@@ -13,7 +13,7 @@ import pandas as pd
 
 from postgres.snapshot import Column
 from tasks.reports.answer import TextRow
-from tasks.reports.frame_values import (
+from tasks.reports.in_python.frame_values import (
     BOOL,
     JSONB,
     NUMBERS,

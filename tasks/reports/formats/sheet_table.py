@@ -8,10 +8,10 @@ from xlsxwriter.worksheet import Worksheet
 
 from postgres.snapshot import Column
 from tasks.reports.answer import TextRow, Unwritable
-from tasks.reports.header import Chart
-from tasks.reports.sheet_cells import Cells, Looks, PlainSheet
-from tasks.reports.sheet_chart import insert_chart
-from tasks.reports.sheet_names import SheetNames
+from tasks.reports.declared.header import Chart
+from tasks.reports.formats.sheet_cells import Cells, Looks, PlainSheet
+from tasks.reports.formats.sheet_chart import insert_chart
+from tasks.reports.formats.sheet_names import SheetNames
 
 #: What a sheet holds below its header; more rows go on in a second one.
 MAX_SHEET_ROWS = 1_048_575

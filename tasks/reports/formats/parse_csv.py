@@ -8,7 +8,7 @@ from pyarrow import csv
 
 from postgres.snapshot import Column
 from tasks.reports.answer import Unwritable
-from tasks.reports.parquet_columns import arrow_type, finishes
+from tasks.reports.formats.parquet_columns import arrow_type, finishes
 
 #: The reader drops one from the beginning of what it reads, also where it is a value's own.
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -1,7 +1,7 @@
 """The published artifacts of a deployment: find them, read them, remove them.
 
 Only what we may have written there is ever touched: a file with a name that
-:mod:`tasks.reports.artifact` makes, in a report's folder, straight below
+:mod:`tasks.reports.artifacts.artifact` makes, in a report's folder, straight below
 ARTIFACTS. Whatever else lies there, or a URL in a table says, is left alone.
 """
 
@@ -14,9 +14,9 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
-from tasks.reports.artifact import DRAFTS, STEM_CHARACTERS, TOKEN_CHARACTERS
-from tasks.reports.local_shelf import LocalShelf
-from tasks.reports.store_shelf import StoreShelf
+from tasks.reports.artifacts.artifact import DRAFTS, STEM_CHARACTERS, TOKEN_CHARACTERS
+from tasks.reports.artifacts.local_shelf import LocalShelf
+from tasks.reports.artifacts.store_shelf import StoreShelf
 from tasks.stores import StoreTrouble, file_system_of, is_of_this_machine, store_troubles
 
 _STEM = rf"[0-9a-f]{{{STEM_CHARACTERS}}}"

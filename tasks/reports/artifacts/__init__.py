@@ -1,0 +1,1 @@
+"""Files of reports: drafts that nobody sees, artifacts, and the folders and stores of them."""
