@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Whose PUT shows an object when it is whole and not before; others show a file as it grows.
 _PUTS_WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci", "memory"})
 
+#: Which of these is no store of buckets, that somebody has to make before a file is put there.
+_WITHOUT_BUCKETS = frozenset({"memory"})
+
 #: S3 takes parts of 5 MiB and more.
 _S3_PARTS = {"chunksize": 8 << 20, "max_concurrency": 4}
 
@@ -41,6 +44,19 @@ def is_of_this_machine(files: "AbstractFileSystem") -> bool:
 def puts_whole(files: "AbstractFileSystem") -> bool:
     """Tell whether a file that is put there is seen whole or not at all."""
     return not _PUTS_WHOLE.isdisjoint(_protocols(files))
+
+
+def reach(url: str) -> None:
+    """Ask the store of a URL whether it is there, and its bucket; nothing is written.
+
+    Raises :class:`StoreTrouble`.
+    """
+    with store_troubles(url):
+        files, path = file_system_of(url)
+        if not _PUTS_WHOLE.isdisjoint(set(_protocols(files)) - _WITHOUT_BUCKETS):
+            files.info(path.partition("/")[0])
+        else:
+            files.exists(path)
 
 
 def put(files: "AbstractFileSystem", local: str, path: str) -> None:

@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from celeriac import Client
 from celeriac.contract import State
 from celeriac.download import fetch
+from config import parse
 from postgres.pool import Pool, PoolLimits
 from postgres.report_files import Chosen, Keep
 from tasks.reports.artifacts.archive import open_archive
@@ -23,6 +24,8 @@ from tests.integration.shop import query
 from tests.workers import Worker
 from worker.artifacts.removal import expire, remove_expired, uncounted
 from worker.artifacts.verify import verify
+from worker.doctor.finding import Level
+from worker.doctor.folders import look_at_folders
 
 BUCKET = "celeriac-reports"
 ARTIFACTS = f"s3://{BUCKET}/made/here"
@@ -135,3 +138,17 @@ def test_worker_puts_what_a_ticket_downloads(
     assert b"n\n1\n2\n3\n" == path.read_bytes()
     assert store.exists(f"{result['url']}.json")
     assert conf["secret"] not in worker.log + json.dumps(result)
+
+
+def test_doctor_asks_the_store(store: Any, worker_env: dict[str, str]) -> None:
+    """A bucket that is there is well; one that nobody made is a problem with a remedy."""
+    del worker_env["CELERIAC_INBOX"]
+    here = parse(worker_env | {"CELERIAC_ARTIFACTS": ARTIFACTS})
+    nowhere = parse(worker_env | {"CELERIAC_ARTIFACTS": "s3://no-such-bucket-of-ours/x"})
+
+    (well,), (ill,) = look_at_folders(here), look_at_folders(nowhere)
+
+    assert (Level.OK, f"{ARTIFACTS} answers") == (well.level, well.sentence)
+    assert Level.PROBLEM is ill.level
+    assert "no-such-bucket-of-ours" in ill.sentence
+    assert "make the bucket" in (ill.remedy or "")

@@ -1,4 +1,4 @@
-"""Whether the folders are there that jobs read from and write to."""
+"""Whether the folders and stores are there that jobs read from and write to."""
 
 import os
 import shlex
@@ -7,13 +7,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from config import Settings
+from tasks.stores import StoreTrouble, reach
 from worker.doctor.finding import Finding, ok, problem
 
 
 def look_at_folders(settings: Settings) -> Iterator[Finding]:
-    """Tell whether reports can be written and files be read; object stores are not asked."""
-    if (artifacts := _local(settings.artifacts)) is not None:
-        yield _artifacts(artifacts)
+    """Tell whether reports can be written and files be read.
+
+    A store is asked for its bucket alone: that this user may write there is not tried.
+    """
+    artifacts = _local(settings.artifacts)
+    yield _store(settings.artifacts) if artifacts is None else _artifacts(artifacts)
     if settings.inbox is not None:
         yield _inbox(settings.inbox)
 
@@ -32,6 +36,15 @@ def _artifacts(folder: Path) -> Finding:
         sentence = f"reports go to {folder}, but this user may not write to {nearest}"
         return problem("artifacts", sentence, mended)
     return ok("artifacts", str(folder))
+
+
+def _store(url: str) -> Finding:
+    try:
+        reach(url)
+    except StoreTrouble as error:
+        remedy = "make the bucket, mend its credentials, or correct CELERIAC_ARTIFACTS"
+        return problem("artifacts", f"reports go to {error}", remedy)
+    return ok("artifacts", f"{url} answers")
 
 
 def _inbox(folder: Path) -> Finding:
