@@ -26,5 +26,5 @@ _PLACES: Mapping[Format, str] = MappingProxyType(
 
 def writer_of(format_: Format) -> Writer:
     """Return what writes a format."""
-    write: Writer = import_module(f"tasks.reports.{_PLACES[format_]}").write
+    write: Writer = import_module(f"tasks.reports.formats.{_PLACES[format_]}").write
     return write
