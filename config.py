@@ -1,8 +1,8 @@
 """The settings of Celeriac: the only module that sees the environment.
 
 Every setting is an environment variable with the prefix ``CELERIAC_``.
-``python -m config`` prints them, secrets hidden, or says what is wrong:
-all mistakes in one message, each with its remedy.
+``python -m config`` prints them, secrets hidden, or says what is wrong: all mistakes in one
+message, each with its remedy. What they name is looked at by ``python -m worker doctor``.
 """
 
 import os
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, Secret, ValidationError, fiel
 
 PREFIX = "CELERIAC_"
 
-#: Up to the last @: a password may hold whatever a URL is made of.
+# Up to the last @: a password may hold whatever a URL is made of.
 _PASSWORD = re.compile(r"(://[^:@/]*:).*(?=@)|([?&][^=&]*password=)[^&]*", re.IGNORECASE)
 _BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 _DATABASE_SCHEMES = ("postgresql", "postgres")
@@ -80,7 +80,9 @@ class Settings(BaseModel):
     batch_seconds: float = Field(120, gt=0, description="then the child is taken for lost")
     report_seconds: float = Field(200, gt=0, description="limit of one report")
     report_lock_seconds: float = Field(2, gt=0, description="limit of a report's wait for a lock")
-    report_work_mem: str | None = Field(None, description="work_mem of reports, such as 64MB")
+    report_work_mem: str | None = Field(
+        None, pattern=r"^\d+ ?([kMGT]?B)?$", description="work_mem of reports, such as 64MB"
+    )
     report_role: str | None = Field(None, description="role of reports, one that can only read")
     linger_seconds: float = Field(
         0, ge=0, le=10, description="how long jobs wait for company although a child is free"
@@ -145,30 +147,29 @@ class Settings(BaseModel):
 
 
 def _with_scheme(url: Url, schemes: tuple[str, ...]) -> Url:
-    scheme = urlsplit(url.get_secret_value()).scheme
-    if scheme not in schemes:
+    if urlsplit(url.get_secret_value()).scheme not in schemes:
         raise ValueError(f"must start with {' or '.join(f'{one}://' for one in schemes)}")
     return url
 
 
 def _reports_need_two(settings: Settings) -> str | None:
-    if settings.reports_share_the_database and settings.pool_size < 2:  # noqa: PLR2004
-        return (
-            f"POOL_SIZE is {settings.pool_size}, but a report needs 2 connections "
-            "(its snapshot and its results): set POOL_SIZE=2 or more"
-        )
-    return None
+    if settings.pool_size > 1 or not settings.reports_share_the_database:
+        return None
+    return (
+        f"POOL_SIZE is {settings.pool_size}, but a report needs 2 connections "
+        "(its snapshot and its results): set POOL_SIZE=2 or more"
+    )
 
 
 def _prefetch_feeds_batches(settings: Settings) -> str | None:
     needed = settings.batch_jobs * (settings.concurrency + 1)
-    if settings.prefetch_jobs < needed:
-        return (
-            f"PREFETCH_JOBS is {settings.prefetch_jobs}, but {settings.concurrency} children with "
-            f"batches of {settings.batch_jobs} jobs need {needed} to stay busy: "
-            f"set PREFETCH_JOBS={needed} or lower BATCH_JOBS"
-        )
-    return None
+    if settings.prefetch_jobs >= needed:
+        return None
+    return (
+        f"PREFETCH_JOBS is {settings.prefetch_jobs}, but {settings.concurrency} children with "
+        f"batches of {settings.batch_jobs} jobs need {needed} to stay busy: "
+        f"set PREFETCH_JOBS={needed} or lower BATCH_JOBS"
+    )
 
 
 def _broker_and_results_differ(settings: Settings) -> str | None:
@@ -235,11 +236,9 @@ def parse(environment: Mapping[str, str]) -> Settings:
         if name.startswith(PREFIX)
     }
     unknown = sorted(given.keys() - Settings.model_fields.keys())
-    mistakes = [_unknown(name) for name in unknown]
     values = {name: value for name, value in given.items() if name not in unknown}
     settings, wrong = _build(values)
-    mistakes += wrong.values()
-    mistakes += _cross_check(settings, wrong.keys())
+    mistakes = [*map(_unknown, unknown), *wrong.values(), *_cross_check(settings, wrong.keys())]
     if mistakes:
         raise BadConfig("\n".join(f"{PREFIX}{mistake}" for mistake in mistakes))
     return settings
@@ -268,7 +267,8 @@ def _mistake(error: Any) -> str:
     if error["type"] == "missing":
         return f"{name.upper()} is not set: {field.description}"
     words = error["msg"].removeprefix("Value error, ")
-    return f"{name.upper()} is wrong: {words}; {field.description}, default {field.get_default()!r}"
+    default = "" if field.is_required() else f", default {field.get_default()!r}"
+    return f"{name.upper()} is wrong: {words}; {field.description}{default}"
 
 
 def _unknown(name: str) -> str:

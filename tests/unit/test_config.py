@@ -111,6 +111,7 @@ def test_unknown_setting_says_where_the_names_are() -> None:
         ({"batch_rows": "many"}, "BATCH_ROWS", "integer"),
         ({"lock_seconds": -1}, "LOCK_SECONDS", "0"),
         ({"kinds": "shop.kinds"}, "KINDS", "package.module:KIND"),
+        ({"report_work_mem": "64MB; DROP TABLE job"}, "REPORT_WORK_MEM", "64MB"),
     ],
 )
 def test_wrong_value_names_setting_and_remedy(
@@ -121,6 +122,7 @@ def test_wrong_value_names_setting_and_remedy(
 
     assert line.startswith(f"CELERIAC_{setting} is wrong")
     assert words in line
+    assert "Undefined" not in line
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,8 @@ def add_processes(processes: Processes, environment: Mapping[str, str], flower_p
 
 def _commands(flower_port: int) -> dict[str, list[str]]:
     return {
-        "ingest": _worker("ingest", "celeriac.ingest", children=2),
-        "report": _worker("report", "celeriac.file,celeriac.report", children=1),
+        "ingest": _worker("ingest", "celeriac.ingest"),
+        "report": _worker("report", "celeriac.file,celeriac.report"),
         "relay": ["worker", "relay"],
         "schedule": ["worker", "schedule"],
         "flower": [
@@ -95,21 +95,8 @@ def _commands(flower_port: int) -> dict[str, list[str]]:
     }
 
 
-def _worker(name: str, queues: str, children: int) -> list[str]:
-    return [
-        *(
-            *_CELERY,
-            "worker",
-            "-Q",
-            queues,
-            "-c",
-            str(children),
-            "-n",
-            f"{name}@%h",
-            "--loglevel",
-            "INFO",
-        ),
-    ]
+def _worker(name: str, queues: str) -> list[str]:
+    return [*_CELERY, "worker", "-Q", queues, "-n", f"{name}@%h", "--loglevel", "INFO"]
 
 
 def _send(pid: int, number: signal.Signals) -> None:
