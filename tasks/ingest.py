@@ -54,6 +54,7 @@ class Ingest(Kind[IngestPayload]):
 
     name = INGEST
     queue = QUEUES[INGEST]
+    reads_reports = False
     payload = IngestPayload
     limits = Limits(jobs=1_000, rows=20_000, body_bytes=16 * 1024 * 1024, seconds=120)
 
@@ -140,7 +141,8 @@ def _check_count(count: int) -> None:
 
 def _no_object(rows: Sequence[msgspec.Raw], row: msgspec.Raw) -> BadPayload:
     number = rows.index(row) + 1
-    return BadPayload(f"rows must be objects, row {number} is {bytes(row)[:40]!r}")
+    shown = bytes(row)[:40].decode("utf-8", "backslashreplace")
+    return BadPayload(f"rows must be objects, row {number} is {shown}")
 
 
 def _by_target(jobs: Sequence[Job[IngestPayload]]) -> dict[str, list[Row]]:

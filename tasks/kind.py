@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Payload = TypeVar("Payload")
 
+#: Of a reason. It goes into the ledger, the log, the result and Flower, whatever was sent.
+MAX_REASON_CHARACTERS = 2_000
+
 
 class BadPayload(Exception):
     """A payload that can never succeed; its job is buried with these words."""
@@ -112,6 +115,18 @@ class Outcome:
     closes: str | None = None
     waits: Waits = Waits.WITH_ITS_SUBJECT
 
+    def __post_init__(self) -> None:
+        if self.error is not None:
+            object.__setattr__(self, "error", bounded(self.error))
+
+
+def bounded(reason: str) -> str:
+    """Return a reason without its middle, should it be longer than reasons may be."""
+    if len(reason) <= MAX_REASON_CHARACTERS:
+        return reason
+    left = MAX_REASON_CHARACTERS // 2
+    return f"{reason[:left]} … {len(reason) - 2 * left:,} characters … {reason[-left:]}"
+
 
 #: Opens a transaction in which a kind may look at the database before its jobs are claimed.
 Look = Callable[[], AbstractContextManager[Cursor]]
@@ -161,6 +176,8 @@ class Kind(ABC, Generic[Payload]):
     hears: ClassVar[bool] = False
     #: Whether ``run_long`` goes on after the last step of a run that was interrupted.
     goes_on: ClassVar[bool] = False
+    #: Whether it opens ``Tools.snapshot``. A worker of others does well without that database.
+    reads_reports: ClassVar[bool] = True
 
     @property
     def may_take_long(self) -> bool:

@@ -75,7 +75,9 @@ def _unknown_entries(declared: Mapping[str, Any]) -> Iterator[str]:
 def _table(value: Any) -> dict[str, Any]:
     found = _TABLE.fullmatch(msgspec.convert(value, str))
     if found is None:
-        raise ValueError('must be one schema and one name: write "schema.name"')
+        raise ValueError(
+            'must be one schema and one name, without blanks and further dots: write "schema.name"'
+        )
     return {"schema": found["schema"] or "public", "table": found["name"]}
 
 

@@ -120,7 +120,10 @@ def _plain(value: dict[str, Any]) -> Any:
     reader = _KOMBU_TYPES.get(value["__type__"])
     if reader is None:
         raise ValueError(f"unsupported __type__ {value['__type__']!r}")
-    return reader(value["__value__"])
+    try:
+        return reader(value["__value__"])
+    except (ValueError, ArithmeticError, TypeError, AttributeError) as error:
+        raise ValueError(f"{value['__value__']!r} is no {value['__type__']}") from error
 
 
 def _decimal(text: str) -> msgspec.Raw | str:

@@ -14,7 +14,7 @@ import msgspec
 
 from celeriac.contract import MAX_BODY_BYTES, MAX_ID_CHARACTERS, State
 from postgres.ledger import Ask
-from tasks.kind import BadPayload, Job, Kind
+from tasks.kind import BadPayload, Job, Kind, bounded
 from tasks.wire import Body, read_body
 from worker.delivery import Delivery
 from worker.group import Group, read_group
@@ -104,7 +104,7 @@ def _dead(delivery: Delivery, error: str, kinds: Mapping[str, Kind[Any]]) -> Ask
         digest=_digest_as_far_as_read(delivery, kinds),
         attempts=delivery.attempts,
         state=State.DEAD,
-        error=_clean(error),
+        error=bounded(_clean(error)),
     )
 
 

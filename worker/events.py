@@ -29,6 +29,11 @@ def stop_hurried() -> None:
     _log.warning("asked again to stop, what runs goes back to its queue")
 
 
+def stop_forced(*, seconds: float) -> None:
+    """A worker that was asked to stop did not end by itself."""
+    _log.warning("ended by force, its jobs come back with its lease", waited_seconds=seconds)
+
+
 def batch_settled(*, task: str, jobs: int, rows: int, seconds: float) -> None:
     """A batch committed and its jobs were settled."""
     _log.info("batch settled", task=task, jobs=jobs, rows=rows, seconds=round(seconds, 3))
@@ -54,10 +59,10 @@ def target_held(*, target: str, jobs: int, reason: str) -> None:
     )
 
 
-def lock_met(*, waiting_for: str, jobs: int, seconds: float, reason: str) -> None:
-    """Jobs wait for a lock: on their target, or of another run of the same job."""
+def jobs_put_off(*, waiting_for: str, jobs: int, seconds: float, reason: str) -> None:
+    """Jobs wait for a lock, a place for files, another run, or a commit; said once of a lane."""
     _log.warning(
-        "jobs wait for a lock, the others go on",
+        "jobs are put off, the others go on",
         waiting_for=waiting_for,
         jobs=jobs,
         again_in_seconds=round(seconds, 2),

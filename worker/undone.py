@@ -181,13 +181,15 @@ class Undone:
         _unstart([one for one, _ in later])
         reasons = {one.apart: settlement.error or "" for one, settlement in later}
         newly = [lane for lane in reasons if lane not in self._parking]
+        first_put_off = {one.apart for one, _ in later if one.first_busy_at is None}
         for one, _ in later:
             self._parking.park(one, now)
         self.count_aside()
         for lane in newly:
             delay = self._parking.pause_seconds(lane, now, _jitter())
-            jobs = self._parking.jobs(lane)
-            events.lock_met(waiting_for=lane, jobs=jobs, seconds=delay, reason=reasons[lane])
+            if lane in first_put_off:
+                jobs, why = self._parking.jobs(lane), reasons[lane]
+                events.jobs_put_off(waiting_for=lane, jobs=jobs, seconds=delay, reason=why)
             self._later(delay, self._probe, lane, self._generation)
 
     def _probe(self, lane: str, generation: int) -> None:

@@ -41,7 +41,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a row is a list": (
         {"kwargs": {"target": "alpha", "rows": [ROW, [1, 2]]}},
-        r"rows must be objects, row 2 is b'\[1,",
+        r"rows must be objects, row 2 is \[1,",
     ),
     "body too large": (
         {"kwargs": {"target": "alpha", "rows": [{"note": "x" * MAX_BODY_BYTES}]}},

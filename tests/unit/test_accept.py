@@ -11,7 +11,7 @@ from celeriac.contract import INGEST, MAX_BODY_BYTES, MAX_ID_CHARACTERS, State
 from postgres import Cursor
 from postgres.insert_rows import OnConflict
 from tasks.ingest import Ingest
-from tasks.kind import Job, Kind, Limits, Outcome
+from tasks.kind import MAX_REASON_CHARACTERS, Job, Kind, Limits, Outcome
 from tasks.targets import Target
 from worker.accept import Accepted, accept, conflicting
 from worker.delivery import Delivery
@@ -245,6 +245,16 @@ def test_reason_is_storable() -> None:
     reason = buried(taken(["orders", ROWS], {}, buried="bad \0 and \ud800"))
 
     assert r"bad \x00 and \ud800" == reason
+
+
+def test_reason_is_bounded() -> None:
+    """A name of megabytes is in its message; the reason tells how it began and ended."""
+    reason = buried(taken(["o" * 1_000_000, ROWS], {}))
+
+    assert len(reason) < MAX_REASON_CHARACTERS + 50
+    assert reason.startswith("target 'ooo")
+    assert "characters …" in reason
+    assert reason.endswith("not in the catalog, which has: orders")
 
 
 def test_cancelled_job_is_claimed_as_cancelled() -> None:

@@ -195,6 +195,12 @@ def test_unreadable_body_is_refused(body: bytes) -> None:
         read_body(body)
 
 
+def test_unreadable_typed_value_is_named() -> None:
+    """What a value of kombu's form says, and what it was to be, stands in the reason."""
+    with pytest.raises(BadPayload, match=r"'ten' is no decimal$"):
+        read_body(b'[[{"__type__": "decimal", "__value__": "ten"}], {}]')
+
+
 @pytest.mark.parametrize("body", [b"[[], {}]", b"[[], {}, null]", b"[[], {}, {}]"])
 def test_missing_canvas_is_none(body: bytes) -> None:
     """Producers that write no canvas ask for none."""

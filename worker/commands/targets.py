@@ -74,3 +74,5 @@ def resume_target(name: str) -> None:
             count += len(page)
     was = "resumed" if released else "was not held"
     click.echo(f"target {name} {was}; {count} jobs were enqueued again")
+    if not released:
+        _warn_if_unknown(name)
