@@ -8,12 +8,10 @@ where the ledger forgot the job long ago.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from celeriac.contract import REPLAY_IDS
 from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.statements import statement
-
-#: How the id of every replay job begins; nobody else's may.
-REPLAY_PREFIX = "celeriac.replay-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Place:
 
 def is_replay(job_id: str) -> bool:
     """Whether the job's rows come out of the quarantine."""
-    return job_id.startswith(REPLAY_PREFIX)
+    return job_id.startswith(REPLAY_IDS)
 
 
 def mark_replaying(places: Sequence[Place], cursor: Cursor) -> int:

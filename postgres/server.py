@@ -48,6 +48,13 @@ def look_at_outbox(cursor: Cursor) -> OutboxFacts:
     return OutboxFacts(*_row(cursor, "look_at_outbox"))
 
 
+def tasks_in_outbox(cursor: Cursor) -> frozenset[str]:
+    """Return the tasks whose jobs the outbox has."""
+    with refusals(Phase.READ):
+        cursor.execute(statement("name_outbox_tasks"), {})
+        return frozenset(task for (task,) in cursor)
+
+
 def _row(cursor: Cursor, name: str) -> tuple[Any, ...]:
     with refusals(Phase.READ):
         cursor.execute(statement(name), {})

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from celeriac.contract import INGEST, MAX_BODY_BYTES
+from celeriac.contract import INGEST, MAX_BODY_BYTES, REPLAY_IDS
 from postgres.outbox import Entry, enqueue
 from postgres.quarantined import lock_open
-from postgres.replay import REPLAY_PREFIX, Place, mark_replaying
+from postgres.replay import Place, mark_replaying
 from postgres.transaction import Lender, transaction
 
 #: Bounds of one replay job. A single row may have more bytes, as far as a message can carry it.
@@ -105,4 +105,4 @@ def why_not(text: str, target: str) -> str | None:
 
 def new_replay_id() -> str:
     """Return an id that nobody else has; later ones sort behind earlier ones."""
-    return f"{REPLAY_PREFIX}{time.time_ns() // 1_000:015x}-{secrets.token_hex(8)}"
+    return f"{REPLAY_IDS}{time.time_ns() // 1_000:015x}-{secrets.token_hex(8)}"

@@ -20,7 +20,7 @@ from tests.acceptance.old_redis import OldRedis
 from tests.files import write
 from tests.workers import ROOT
 from worker.doctor.broker import look_at_broker, of_redis
-from worker.doctor.database import facts_of, look_at_database, of_server
+from worker.doctor.database import look_at_database, of_server, seen_by_workers
 from worker.doctor.finding import Finding, Level, worst
 from worker.doctor.folders import look_at_folders
 from worker.doctor.workers import Crew, look_at_pools, look_at_queues
@@ -168,7 +168,7 @@ def test_a_held_target_and_a_late_outbox(configure: Configure, database: str) ->
 def test_more_connections_than_the_server_has(configure: Configure) -> None:
     """The pools of our workers' children are compared with what PostgreSQL has left."""
     settings, ours = configure(pool_size="64"), {"celeriac.ingest": "celeriac.ingest"}
-    facts = facts_of(settings)
+    facts, _ = seen_by_workers(settings)
     queues = {"one@host": frozenset({"celeriac.ingest"}), "other@host": frozenset({"celery"})}
     crew = Crew(queues, {"one@host": 2, "other@host": 900})
 
@@ -184,17 +184,26 @@ def test_sessions_of_others_are_counted_by_any_role(configure: Configure, databa
     role = f"plain_{uuid4().hex[:8]}"
     execute(database, f"CREATE ROLE {role} LOGIN")
     plain = configure(database_url=database.replace("//postgres@", f"//{role}@"))
-    before = facts_of(plain)
+    before, _ = seen_by_workers(plain)
     with ExitStack() as sessions:
         for _ in range(10):
             sessions.enter_context(closing(psycopg2.connect(database)))
-        during = facts_of(plain)
+        during, _ = seen_by_workers(plain)
     execute(database, f"DROP ROLE {role}")
 
     assert before is not None
     assert during is not None
     # Other sessions of the server come and go.
     assert during.others - before.others >= 8
+
+
+def test_tasks_of_the_outbox_are_known_by_name(configure: Configure, database: str) -> None:
+    """A job whose task was misspelt is pushed where nobody looks: its queue is looked at too."""
+    execute(database, "SELECT celeriac.enqueue('own.tsak', '{}') FROM generate_series(1, 3)")
+
+    _, tasks = seen_by_workers(configure())
+
+    assert {"own.tsak"} == tasks
 
 
 def test_a_role_that_may_not_look(configure: Configure, database: str) -> None:
@@ -303,16 +312,20 @@ def test_jobs_where_nobody_looks(configure: Configure, redis: Redis) -> None:
     redis.lpush("celeriac.report\x06\x163", "{}")
     redis.sadd("_kombu.binding.elsewhere", "mails\x06\x16\x06\x16mails")
     redis.lpush("mails", "{}")
+    redis.lpush("celeriac.ingets", "{}")
     settings = configure()
     crew = Crew({"one@host": frozenset({"celeriac.ingest"})}, {})
 
-    found = {one.about: one for one in look_at_queues(settings, queues_of(()), crew)}
+    found = {
+        one.about: one for one in look_at_queues(settings, queues_of(()), crew, ["celeriac.ingets"])
+    }
 
     unconsumed = "waiting, and no worker consumes it"
     assert {
         "queue celery": (Level.PROBLEM, f"1 job {unconsumed}"),
         "queue celeriac.report": (Level.PROBLEM, f"3 jobs {unconsumed}"),
         "queue mails": (Level.PROBLEM, f"1 job {unconsumed}"),
+        "queue celeriac.ingets": (Level.PROBLEM, f"1 job {unconsumed}"),
         "queue celeriac.file": (Level.WARNING, "no worker consumes it"),
         "queue celeriac.ingest": (Level.OK, "0 jobs waiting, it is consumed"),
     } == {name: (one.level, one.sentence) for name, one in found.items()}

@@ -181,7 +181,19 @@ def test_id_unseen_by_the_snapshot_keeps_the_transaction(database: str) -> None:
         ("[1]", "kwargs must be an object, got [1]"),
         ('{"rows": [{}]}', "target must be text of 1 character or more, got nothing"),
         ('{"target": 5, "rows": [{}]}', "target must be text of 1 character or more, got 5"),
-        ('{"target": "a"}', "rows must be objects, got nothing"),
+        ('{"target": "a"}', "rows must be a list of objects, got nothing"),
+        ('{"target": "a", "rows": {"a": [{}]}}', 'rows must be a list of objects, got {"a": [{}]}'),
+        (
+            '{"target": "*", "rows": [{}]}',
+            'rows must be an object from targets to lists of rows for target "*", got [{}]',
+        ),
+        ('{"target": "*", "rows": {}}', f"rows must be 1 to {MAX_ROWS}, got 0"),
+        ('{"target": "*", "rows": {"a": []}}', f"rows must be 1 to {MAX_ROWS}, got 0"),
+        (
+            '{"target": "*", "rows": {"a": [{}], "b": {}}}',
+            'rows of target "b" must be a list of objects, got {}',
+        ),
+        ('{"target": "*", "rows": {"a": [{}, 7]}}', "row 2 must be an object, got 7"),
         ('{"target": "a", "rows": []}', f"rows must be 1 to {MAX_ROWS}, got 0"),
         ('{"target": "a", "rows": [{}, 7]}', "row 2 must be an object, got 7"),
         ('{"target": "a", "rows": [{}, [{}]]}', "row 2 must be an object, got [{}]"),
@@ -204,9 +216,12 @@ def test_payload_that_no_worker_takes_is_refused(database: str, kwargs: str, wor
         ("'celeriac.ingst', '{}'", "task must be celeriac.ingest, celeriac.ingest_file, "),
         ("'', '{}'", "task must be text of 1 character or more, got nothing"),
         ("'own', NULL", "kwargs must be an object, got nothing"),
+        ("repeat('o', 201), '{}'", "task must have at most 200 characters, got 201"),
         ("'own', '{}', 'infinity'", "run_at must be a time that comes, got infinity"),
         ("'own', '{}', id => ''", f"id must have 1 to {MAX_ID_CHARACTERS} characters, got 0"),
         ("'own', '{}', id => repeat('x', 201)", "characters, got 201"),
+        ("'own', '{}', id => 'celeriac.replay-9'", "id must not begin as those of replays do"),
+        ("'own', '{}', options => '{\"expires\": \"x\"}'", "expires must be a time such as 2027"),
         ("'own', '{}', id => E'a\\nb'", 'id must have printable characters only, got "a\\nb"'),
         ("'own', '{}', options => '{\"track\": 1}'", "track must be true or false, got 1"),
         ("'own', '{}', options => '{\"priority\": 10}'", "priority must be 0 to 9, got 10"),
@@ -218,6 +233,10 @@ def test_payload_that_no_worker_takes_is_refused(database: str, kwargs: str, wor
         ('\'celeriac.report\', \'{"name": "a", "params": 1}\'', "params must be an object, got 1"),
         ("'celeriac.ingest_file', '{\"target\": \"a\"}'", "url must be text of 1 character"),
         (
+            """'celeriac.ingest_file', '{"target": "a", "url": "a", "format": "xls"}'""",
+            'format must be csv, jsonl or parquet, got "xls"',
+        ),
+        (
             "'own', jsonb_build_object('x', repeat('x', 9000000))",
             f"body must be at most {MAX_BODY_BYTES} bytes, got 90",
         ),
@@ -226,6 +245,20 @@ def test_payload_that_no_worker_takes_is_refused(database: str, kwargs: str, wor
 def test_call_that_cannot_work_is_refused(database: str, call: str, words: str) -> None:
     """Every argument has its limits, and the refusal says which was passed."""
     assert words in refusal(database, f"SELECT celeriac.enqueue({call})")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        """'celeriac.ingest', '{"target": "*", "rows": {"a": [{}], "b": [{}, {}], "c": []}}'""",
+        """'celeriac.report', '{"name": "sold", "after": "job-1"}'""",
+    ],
+)
+def test_whatever_workers_take_is_taken(database: str, call: str) -> None:
+    """Rows for several targets, and a report that is to show a commit, go by the outbox too."""
+    ((one,),) = query(database, f"SELECT celeriac.enqueue({call})")
+
+    assert [(one,)] == entries(database)
 
 
 def test_too_many_rows_are_refused(database: str) -> None:

@@ -16,6 +16,9 @@ NOWHERE = "unix:///nowhere/redis.sock"
     ("options", "words"),
     [
         ({"priority": 10}, "priority must be a number from 0 to 9, got 10"),
+        ({"track": "no"}, "track must be True or False, got 'no'"),
+        ({"id": "celeriac.replay-9"}, "id must not begin as those of replays do, got 'celeriac."),
+        ({"run_at": timedelta.max}, "run_at must lie before the year 10000, got 999999999 days"),
         ({"priority": True}, "priority must be a number from 0 to 9, got True"),
         ({"deadline": 0}, "deadline must be a number of seconds above 0, got 0"),
         ({"deadline": float("inf")}, "deadline must be a number of seconds above 0, got inf"),

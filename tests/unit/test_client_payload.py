@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 
 from celeriac import BadPayload, BadSetting, CeleriacError, Client
 from celeriac.catalog import read_catalog
-from celeriac.contract import MAX_BODY_BYTES, MAX_ROWS
+from celeriac.contract import FILE_FORMATS, FILE_OPTIONS, MAX_BODY_BYTES, MAX_ROWS
 from celeriac.payload import check_rows
 from celeriac.result import Result, read_result, words_of
 from celeriac.urls import Address, parse_url
+from tasks.files.options import FileOptions, Format
 
 #: Nothing listens there: a check that came too late would fail otherwise.
 NOWHERE = "unix:///nowhere/redis.sock"
@@ -80,6 +82,29 @@ def test_bad_reports_are_refused(arguments: dict[str, Any], words: str) -> None:
     """A report's name, parameters and format are checked for their types."""
     with Client(NOWHERE) as client, pytest.raises(BadPayload, match=words):
         client.report(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("flights", "a\0.csv"), r"url must be text without NUL characters, got 'a\\x00.csv'"),
+        (("flights", "a", "xls"), "format must be one of csv, jsonl, parquet, got 'xls'"),
+        (("flights", "a.csv", None, {"nope": 1}), "options of a file are compression, .*'nope'"),
+        (("flights", "a.csv", None, []), r"options must be an object, got \[\]"),
+    ],
+)
+def test_bad_file_jobs_are_refused(arguments: tuple[Any, ...], words: str) -> None:
+    """What no worker could read is refused here: place, format, and the names of options."""
+    with Client(NOWHERE) as client, pytest.raises(BadPayload, match=words):
+        client.ingest_file(*arguments)
+
+
+def test_files_are_said_to_be_what_workers_read() -> None:
+    """Formats and options of the contract are those that workers know."""
+    options = [one.name for one in msgspec.structs.fields(FileOptions) if one.name != "format"]
+
+    assert [one.value for one in Format] == list(FILE_FORMATS)
+    assert options == list(FILE_OPTIONS)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from postgres.errors import PostgresError, Refused
 from postgres.holds import held_targets
 from postgres.migrate import applied_migrations, migrations
 from postgres.pool import Pool, PoolLimits
-from postgres.server import ServerFacts, look_at_outbox, look_at_server
+from postgres.server import ServerFacts, look_at_outbox, look_at_server, tasks_in_outbox
 from postgres.transaction import transaction
 from tasks.targets import BadCatalog, load_targets
 from worker.commands.layout import counted, moment
@@ -48,16 +48,19 @@ def look_at_database(settings: Settings) -> Iterator[Finding]:
         pool.close()
 
 
-def facts_of(settings: Settings) -> ServerFacts | None:
-    """Return what the server says of itself; None if it cannot be asked."""
+def seen_by_workers(settings: Settings) -> tuple[ServerFacts | None, frozenset[str]]:
+    """Return what the server says of itself, and the tasks of its outbox, as far as it answers."""
+    facts, tasks = None, frozenset[str]()
     pool = _pool(settings.database_url)
     try:
         with transaction(pool) as cursor:
-            return look_at_server(cursor)
+            facts = look_at_server(cursor)
+            tasks = tasks_in_outbox(cursor)
     except PostgresError:
-        return None
+        return facts, tasks  # Its own look says so.
     finally:
         pool.close()
+    return facts, tasks
 
 
 def _pool(url: Url) -> Pool:

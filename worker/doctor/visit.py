@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from config import Settings
 from worker.doctor.broker import look_at_broker, look_at_results
-from worker.doctor.database import facts_of, look_at_database
+from worker.doctor.database import look_at_database, seen_by_workers
 from worker.doctor.finding import Finding, ok, problem
 from worker.doctor.folders import look_at_folders
 from worker.doctor.reports import look_at_reports
@@ -57,5 +57,7 @@ def _look_at_workers(settings: Settings, queues: Mapping[str, str]) -> Iterator[
         crew = ask_workers(app)
     except BROKER_ERRORS:
         return  # The broker's own finding says so.
-    yield from look_at_queues(settings, queues, crew)
-    yield from look_at_pools(settings, queues, crew, facts_of(settings))
+    facts, tasks = seen_by_workers(settings)
+    # A relay pushes what no kind is known for to a queue of its task's name.
+    yield from look_at_queues(settings, queues, crew, tasks - queues.keys())
+    yield from look_at_pools(settings, queues, crew, facts)

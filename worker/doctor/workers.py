@@ -1,6 +1,6 @@
 """Who consumes which queue, what waits where nobody does, and how many connections all may open."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,12 +42,15 @@ def ask_workers(app: Celery) -> Crew:
     )
 
 
-def look_at_queues(settings: Settings, ours: Mapping[str, str], crew: Crew) -> Iterator[Finding]:
-    """Tell which queues nobody consumes, and what waits in them."""
+def look_at_queues(
+    settings: Settings, ours: Mapping[str, str], crew: Crew, others: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Tell which queues nobody consumes, and what waits in them, in those of ``others`` too."""
     names = frozenset(ours.values())
+    asked = {*names, *others, _DEFAULT_QUEUE}
     broker = Broker(settings.broker_url.get_secret_value(), settings.key_prefix)
     try:
-        lengths = queue_lengths(broker.redis(), names | {_DEFAULT_QUEUE}, settings.key_prefix)
+        lengths = queue_lengths(broker.redis(), asked, settings.key_prefix)
     except BROKER_ERRORS:
         return  # The broker's own finding says so.
     finally:

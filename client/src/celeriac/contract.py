@@ -36,6 +36,15 @@ SUBJECT_SEPARATOR = ","
 MAX_ROWS = 10_000
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_ID_CHARACTERS = 200
+#: How the ids of replayed rows begin, and of no other jobs.
+REPLAY_IDS = "celeriac.replay-"
+
+#: What a file may be written in, and all that its job may say of it beside that.
+FILE_FORMATS = ("csv", "jsonl", "parquet")
+FILE_OPTIONS = (
+    "compression", "encoding", "bad_encoding", "delimiter", "quote", "escape", "null", "header",
+    "columns", "rename", "chunk_bytes", "chunk_rows", "max_record_bytes", "max_bytes", "atomic",
+)  # fmt: skip
 
 #: Beside Celery's own in the third part of a message's body: the group that the job belongs to,
 #: ``{"id", "size", "then": {"task", "kwargs", "id"}}``. Every job of a group says the same. When

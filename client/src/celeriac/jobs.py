@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from celeriac.contract import (
     INGEST,
@@ -20,9 +19,12 @@ from celeriac.errors import BadPayload
 from celeriac.payload import (
     HasId,
     check_after,
+    check_file_format,
+    check_file_options,
     check_fresh_for,
     check_name,
     check_object,
+    check_url,
     write_arguments,
     write_row,
 )
@@ -37,8 +39,7 @@ ROWS_A_TURN: Final = 200
 _quote = json.encoder.encode_basestring_ascii
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One job without its id: the task, its arguments as JSON, and what Flower shows of it.
 
     ``own_queue`` is that of a task of somebody's own, None for ours.
@@ -61,8 +62,11 @@ class Job:
 def ingest_job(target: Any, row_or_rows: Any, columns: Sequence[str] | None) -> Plan[Job]:
     """Make a job of rows for one target, or of an object with the rows of several."""
     check_columns(columns)
-    if not isinstance(target, Mapping):
+    if type(target) is str or not isinstance(target, Mapping):
         name = check_target(target)
+        if type(row_or_rows) is dict:
+            # Most jobs: one row, and nobody who would have to wait for it.
+            return rows_job(name, [write_row("row 1", row_object("row 1", row_or_rows))])
         texts = yield from _write_rows("", row_or_rows, columns, MAX_ROWS)
         return rows_job(name, texts)
     if row_or_rows != ():
@@ -90,11 +94,11 @@ def file_job(
     options: Mapping[str, Any] | None,
 ) -> Plan[Job]:
     """Make a job of a file; the worker knows its usual format and options."""
-    arguments: dict[str, Any] = {"target": check_target(target), "url": check_name("url", url)}
+    arguments: dict[str, Any] = {"target": check_target(target), "url": check_url(url)}
     if format is not None:
-        arguments["format"] = check_name("format", format)
+        arguments["format"] = check_file_format(format)
     if options is not None:
-        arguments["options"] = check_object("options", options)
+        arguments["options"] = check_file_options(options)
     # The end of the URL says most, and a password would stand before it.
     name = url.partition("?")[0].rpartition("/")[2]
     yield from ()  # Nothing to wait for: a plan like the others.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Literal, TypedDict
 
 from celeriac.errors import BadPayload
-from celeriac.payload import check_id
+from celeriac.payload import check_new_id
 from celeriac.shown import shown
 
 WhenFull = Literal["refuse", "wait"]
@@ -38,7 +38,8 @@ class Given(TypedDict, total=False):
     when_full: WhenFull
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: Python sets the fields of what is frozen one by one by a function, in each call.
+@dataclass(slots=True)
 class Options:
     """The same, checked; raises :class:`BadPayload` in words that name the option."""
 
@@ -53,11 +54,13 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.id is not None:
-            check_id(self.id)
+            check_new_id(self.id)
         if type(self.priority) is not int or not 0 <= self.priority <= MOST_PRIORITY:
             raise BadPayload(
                 f"priority must be a number from 0 to {MOST_PRIORITY}, got {shown(self.priority)}"
             )
+        if self.track is not None and type(self.track) is not bool:
+            raise BadPayload(f"track must be True or False, got {shown(self.track)}")
         if self.deadline is not None and not _is_time(self.deadline):
             raise BadPayload(
                 f"deadline must be a number of seconds above 0, got {shown(self.deadline)}"
@@ -73,7 +76,10 @@ def moment(field: str, value: datetime | timedelta | None) -> str | None:
     if value is None:
         return None
     if isinstance(value, timedelta):
-        value = datetime.now(timezone.utc) + value
+        try:
+            value = datetime.now(timezone.utc) + value
+        except OverflowError as error:
+            raise BadPayload(f"{field} must lie before the year 10000, got {value!s}") from error
     if not isinstance(value, datetime):
         raise BadPayload(f"{field} must be a datetime or a timedelta, got {shown(value)}")
     if value.utcoffset() is None:

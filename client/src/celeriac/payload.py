@@ -4,15 +4,23 @@ Every refusal names the field, the value and the limit.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from celeriac.contract import MAX_BODY_BYTES, MAX_ID_CHARACTERS
+from celeriac.contract import (
+    FILE_FORMATS,
+    FILE_OPTIONS,
+    MAX_BODY_BYTES,
+    MAX_ID_CHARACTERS,
+    REPLAY_IDS,
+)
 from celeriac.errors import BadPayload
 from celeriac.rows import take_rows
 from celeriac.shown import shown
 from celeriac.values import MARKER, encode, is_reserved
 
 Row = Any
+
+_QUOTED_MARKER: Final = f'"{MARKER}"'
 
 
 def check_id(job_id: str) -> str:
@@ -23,6 +31,13 @@ def check_id(job_id: str) -> str:
         raise BadPayload(f"id must have 1 to {MAX_ID_CHARACTERS} characters, got {len(job_id)}")
     if not job_id.isprintable():
         raise BadPayload(f"id must have printable characters only, got {shown(job_id)}")
+    return job_id
+
+
+def check_new_id(job_id: str) -> str:
+    """Return the id that a new job may have."""
+    if check_id(job_id).startswith(REPLAY_IDS):
+        raise BadPayload(f"id must not begin as those of replays do, got {shown(job_id)}")
     return job_id
 
 
@@ -46,6 +61,31 @@ def check_object(field: str, value: Any) -> dict[str, Any]:
         if not isinstance(key, str):
             raise BadPayload(f"{field} must have keys of text, got {shown(key)}")
     return dict(value)
+
+
+def check_url(url: str) -> str:
+    """Return where a file is, as a worker will look for it."""
+    if "\0" in check_name("url", url):
+        raise BadPayload(f"url must be text without NUL characters, got {shown(url)}")
+    return url
+
+
+def check_file_format(format_: str) -> str:
+    """Return what a file is written in; a name is all that it may be."""
+    if check_name("format", format_) not in FILE_FORMATS:
+        known = ", ".join(FILE_FORMATS)
+        raise BadPayload(f"format must be one of {known}, got {shown(format_)}")
+    return format_
+
+
+def check_file_options(options: Any) -> dict[str, Any]:
+    """Return the options of a file; their values are the worker's to judge."""
+    found = check_object("options", options)
+    for name in found:
+        if name not in FILE_OPTIONS:
+            known = ", ".join(FILE_OPTIONS)
+            raise BadPayload(f"options of a file are {known}, got {shown(name)}")
+    return found
 
 
 def check_fresh_for(seconds: float) -> float:
@@ -75,7 +115,7 @@ def write_arguments(arguments: Mapping[str, Any]) -> str:
         text = encode(arguments)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadPayload(_first_unwritable(arguments, str(error))) from error
-    if f'"{MARKER}"' in text:
+    if _QUOTED_MARKER in text:
         _refuse_reserved(_pieces(arguments))
     return text
 
@@ -87,7 +127,7 @@ def write_row(where: str, row: dict[str, Any]) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         words = _unwritable(_row_pieces(where, row)) or f"{where} cannot be written: {error}"
         raise BadPayload(words) from error
-    if f'"{MARKER}"' in text:
+    if _QUOTED_MARKER in text:
         _refuse_reserved(_row_pieces(where, row))
     return text
 
