@@ -187,5 +187,41 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION celeriac.enqueue(
+    task text, kwargs jsonb, run_at timestamptz DEFAULT now(), id text DEFAULT NULL,
+    options jsonb DEFAULT NULL
+) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, celeriac, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    job_id text := coalesce(id, celeriac.uuid7());
+BEGIN
+    -- The usual job, in as few operators as can be: they are all set up anew in each transaction.
+    IF id IS NULL AND options IS NULL AND run_at < 'infinity'
+        AND celeriac.is_plain_ingest(task, kwargs)
+    THEN
+        INSERT INTO celeriac.outbox (id, task, kwargs, run_at)
+        VALUES (job_id, task, kwargs, greatest(run_at, clock_timestamp()));
+        RETURN job_id;
+    END IF;
+    IF (
+        celeriac.is_plain_ingest(task, kwargs) AND coalesce(run_at < 'infinity', true)
+        AND (options IS NULL OR options IN ('{"track": true}', '{"track": false}'))
+        AND (
+            id IS NULL OR (
+                length(id) BETWEEN 1 AND 200 AND id !~ '[[:cntrl:]]|^celeriac\.replay-'
+                AND current_setting('transaction_isolation') = 'read committed'
+            )
+        )
+    ) IS NOT TRUE THEN
+        RETURN celeriac.enqueue_checked(task, kwargs, run_at, id, options);
+    END IF;
+    INSERT INTO celeriac.outbox (id, task, kwargs, run_at, options)
+    VALUES (job_id, task, kwargs, greatest(run_at, clock_timestamp()), options)
+    ON CONFLICT ON CONSTRAINT outbox_pkey DO NOTHING;
+    RETURN job_id;
+END
+$$;
+
 REVOKE ALL ON FUNCTION celeriac.check_rows_of_targets FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION celeriac.check_rows_of_targets TO celeriac_definer;

@@ -221,6 +221,10 @@ def test_payload_that_no_worker_takes_is_refused(database: str, kwargs: str, wor
         ("'own', '{}', id => ''", f"id must have 1 to {MAX_ID_CHARACTERS} characters, got 0"),
         ("'own', '{}', id => repeat('x', 201)", "characters, got 201"),
         ("'own', '{}', id => 'celeriac.replay-9'", "id must not begin as those of replays do"),
+        (
+            """'celeriac.ingest', '{"target": "a", "rows": [{}]}', id => 'celeriac.replay-9'""",
+            "id must not begin as those of replays do",
+        ),
         ("'own', '{}', options => '{\"expires\": \"x\"}'", "expires must be a time such as 2027"),
         ("'own', '{}', id => E'a\\nb'", 'id must have printable characters only, got "a\\nb"'),
         ("'own', '{}', options => '{\"track\": 1}'", "track must be true or false, got 1"),
