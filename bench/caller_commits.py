@@ -3,8 +3,9 @@
 ``python -m bench.caller_commits WAY DATABASE_URL CONNECTIONS SECONDS`` prints both.
 
 A transaction is one INSERT of the application's, alone or with a second statement
-behind it: ``enqueue`` is one ``celeriac.enqueue``, ``insert`` an INSERT into an outbox
-as a team writes it for itself, which is what any second statement of that size costs.
+behind it: ``enqueue`` is one ``celeriac.enqueue``, ``joined`` the same in the round trip of
+the INSERT, ``insert`` an INSERT into an outbox as a team writes it for itself, which is what
+any second statement of that size costs.
 The two sorts of transaction take turns, so that whatever else the machine does is
 shared. Connections have a thread each, and are spread over processes, as those of an
 application are: one interpreter would be what is measured.
@@ -25,9 +26,16 @@ import psycopg2
 
 from bench.row import INSERT, row
 
+ENQUEUE = "SELECT celeriac.enqueue('celeriac.ingest', %(kwargs)s)"
+#: The statements of a transaction, a round trip each.
+ALONE = (INSERT,)
 WAYS = {
-    "enqueue": "SELECT celeriac.enqueue('celeriac.ingest', %s)",
-    "insert": "INSERT INTO bench_outbox (task, kwargs) VALUES ('celeriac.ingest', %s)",
+    "enqueue": (INSERT, ENQUEUE),
+    "joined": (f"{INSERT}; {ENQUEUE}",),
+    "insert": (
+        INSERT,
+        "INSERT INTO bench_outbox (task, kwargs) VALUES ('celeriac.ingest', %(kwargs)s)",
+    ),
 }
 PROCESSES = 4
 ROUNDS = 5
@@ -40,16 +48,16 @@ ROWS_A_PROCESS = 1_000_000_000
 def main(way: str, database_url: str, connections: int, seconds: float) -> tuple[float, float]:
     """Return commits a second without the second statement, and with it; half of the time each."""
     slice_seconds = seconds / (2 * ROUNDS)
-    rates = {None: 0.0, WAYS[way]: 0.0}
+    rates = {ALONE: 0.0, WAYS[way]: 0.0}
     with ExitStack() as stack:
         callers = [
             stack.enter_context(_caller(database_url, number, held))
             for number, held in enumerate(_spread(connections))
         ]
-        for second in rates:
-            _commits_per_s(callers, WARM_UP_SECONDS, second)
-        for second in list(rates) * ROUNDS:
-            rates[second] += _commits_per_s(callers, slice_seconds, second)
+        for statements in rates:
+            _commits_per_s(callers, WARM_UP_SECONDS, statements)
+        for statements in list(rates) * ROUNDS:
+            rates[statements] += _commits_per_s(callers, slice_seconds, statements)
     without, with_one = rates.values()
     return without / ROUNDS, with_one / ROUNDS
 
@@ -75,10 +83,10 @@ def _caller(database_url: str, number: int, connections: int) -> Iterator[Connec
         process.kill()
 
 
-def _commits_per_s(callers: list[Connection], seconds: float, second: str | None) -> float:
+def _commits_per_s(callers: list[Connection], seconds: float, statements: tuple[str, ...]) -> float:
     began = time.monotonic()
     for caller in callers:
-        caller.send((began + seconds, second))
+        caller.send((began + seconds, statements))
     count = sum(caller.recv() for caller in callers)
     return float(count) / (time.monotonic() - began)
 
@@ -96,20 +104,23 @@ def _call(pipe: Connection, database_url: str, first: int, connections: int) -> 
             pipe.send(sum(counts))
 
 
-def _commits(connection: Any, numbers: Iterator[int], ends: float, second: str | None) -> int:
+def _commits(
+    connection: Any, numbers: Iterator[int], ends: float, statements: tuple[str, ...]
+) -> int:
     count = 0
     while time.monotonic() < ends:
-        _transaction(connection, next(numbers), second)
+        _transaction(connection, next(numbers), statements)
         count += 1
     return count
 
 
-def _transaction(connection: Any, number: int, second: str | None) -> None:
+def _transaction(connection: Any, number: int, statements: tuple[str, ...]) -> None:
+    parameters = row(number)
+    if statements != ALONE:
+        parameters["kwargs"] = json.dumps({"target": "bench", "rows": [row(number)]})
     with connection.cursor() as cursor:
-        cursor.execute(INSERT, row(number))
-        if second is not None:
-            kwargs = json.dumps({"target": "bench", "rows": [row(number)]})
-            cursor.execute(second, (kwargs,))
+        for statement in statements:
+            cursor.execute(statement, parameters)
     connection.commit()
 
 

@@ -49,7 +49,8 @@ def caller_commit_ratio(
 ) -> float:
     """Return how many times longer the caller's commits take with a second statement in each.
 
-    ``32`` is one enqueue on so many connections, ``insert_32`` a plain INSERT in its place.
+    ``32`` is one enqueue on so many connections, ``joined_32`` the same in one round trip with the
+    application's INSERT, ``insert_32`` a plain INSERT in its place.
     """
     way, _, connections = name.rpartition("_")
     arguments = (way or "enqueue", place.database_url, connections, str(seconds))

@@ -79,7 +79,11 @@ FULL = Plan(
             *("floor", "send_task", "kombu_batch", "one", "many", "async_many", "outbox"),
             "outbox_to_commit",
         ),
-        "enqueue_commit": ("1", "insert_1", "8", "insert_8", "32", "insert_32"),
+        "enqueue_commit": tuple(
+            f"{way}{connections}"
+            for connections in (1, 8, 32)
+            for way in ("", "joined_", "insert_")
+        ),
         "reports": (
             *("copy", "csv", "csv.gz", "csv.zst", "jsonl", "parquet", "xlsx"),
             *("pandas_csv", "pandas_parquet"),

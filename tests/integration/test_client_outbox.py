@@ -180,6 +180,8 @@ def test_jobs_share_the_fate_of_the_transaction(begin: Any, database: str) -> No
     assert {"target": "flights", "rows": ROWS} == decode(found[0]["kwargs"])
     assert {"track": False, "priority": 3, "expires": until.isoformat()} == found[1]["options"]
     assert found[2]["run_at"] - found[0]["run_at"] > timedelta(minutes=59)
+    # What is the rule anyway is not written.
+    assert [None, None] == [found[0]["options"], found[2]["options"]]
     assert {"track": False} == found[3]["options"]
     assert {"target": "flights", "rows": [{"n": 0}, {"n": 1}]} == decode(found[3]["kwargs"])
 

@@ -1,11 +1,12 @@
 """The socket under the client: short answers are read at once, all others are left for redis-py."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from celeriac.connection import TimedSocket
+from celeriac.connection import TimedSocket, deadline
 from tests.waiting import wait_for
 
 
@@ -60,3 +61,36 @@ def test_a_closed_socket_is_not_quiet(ends: tuple[TimedSocket, socket.socket]) -
     theirs.close()
 
     wait_for(lambda: not ours.is_quiet())
+
+
+def test_what_finds_no_room_is_sent_bit_by_bit(ends: tuple[TimedSocket, socket.socket]) -> None:
+    """More than the system takes at once arrives whole and in its order."""
+    ours, theirs = ends
+    ours.settimeout(60)
+    sent = bytes(range(256)) * 16_384
+
+    with ThreadPoolExecutor(1) as reader:
+        received = reader.submit(lambda: theirs.makefile("rb").read(len(sent)))
+        ours.sendall(sent)
+
+    assert sent == received.result()
+
+
+@pytest.mark.parametrize("call", [lambda one: one.recv(1), lambda one: one.sendall(bytes(1 << 24))])
+def test_a_wait_ends(
+    ends: tuple[TimedSocket, socket.socket], call: Callable[[TimedSocket], object]
+) -> None:
+    """A peer that neither sends nor reads ends the wait with Python's own error."""
+    ours, _ = ends
+
+    with deadline(0.01), pytest.raises(TimeoutError):
+        call(ours)
+
+
+def test_nobody_waits_who_must_not(ends: tuple[TimedSocket, socket.socket]) -> None:
+    """With a timeout of 0 nothing to be read is said at once, as a socket says it."""
+    ours, _ = ends
+    ours.settimeout(0)
+
+    with pytest.raises(BlockingIOError):
+        ours.recv(1)

@@ -34,14 +34,11 @@ class Edge:
     ) -> Answer:
         """Carry out a plan; each of its steps, and if it is bounded all of it, ends in time."""
         step_seconds = seconds or self._timeout_seconds
-        run = _Run(self, step_seconds)
-        try:
-            if not is_bounded:
-                return run.to_its_end(plan)
-            with deadline(step_seconds):
-                return run.to_its_end(plan)
-        finally:
-            run.end()
+        run = _Run(self, step_seconds, is_bounded=is_bounded)
+        if not is_bounded:
+            return run.to_its_end(plan)
+        with deadline(step_seconds):
+            return run.to_its_end(plan)
 
     def server(self, address: Address) -> "_Server":
         """Return the connections to a server."""
@@ -72,10 +69,9 @@ class _Server:
         is_sent = False
         connection: Any = None
         try:
-            with deadline(seconds):
-                connection = self._ready_connection()
-                is_sent = True
-                answer = _exchange(connection, pack(step.command))
+            connection = self._ready_connection()
+            is_sent = True
+            answer = _exchange(connection, pack(step.command))
         except ResponseError as error:
             if connection is not None:
                 self._give_back(connection)
@@ -129,7 +125,7 @@ class _Server:
         return made
 
     def _give_back(self, connection: Any) -> None:
-        if len(self._idle) < IDLE_CONNECTIONS and connection.pid == os.getpid():
+        if len(self._idle) < IDLE_CONNECTIONS and connection.pid == self._pid:
             self._idle.append(connection)
         else:
             connection.disconnect()
@@ -138,7 +134,8 @@ class _Server:
 class _Run:
     """One plan under way."""
 
-    def __init__(self, edge: Edge, seconds: float) -> None:
+    def __init__(self, edge: Edge, seconds: float, *, is_bounded: bool) -> None:
+        self._is_bounded = is_bounded
         self._edge = edge
         self._seconds = seconds
         # Set by the Subscribe without which no plan hears.
@@ -159,8 +156,10 @@ class _Run:
         except StopIteration as ended:
             found: Answer = ended.value
             return found
+        finally:
+            self._end()
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """End the subscription, if there is one."""
         if self._subscription is not None:
             self._subscription.close()
@@ -168,11 +167,15 @@ class _Run:
 
     def _act(self, step: Step) -> Any:
         if isinstance(step, Ask):
-            return self._edge.server(step.server).ask(step, self._seconds)
+            server = self._edge.server(step.server)
+            if self._is_bounded:
+                return server.ask(step, self._seconds)
+            with deadline(self._seconds):
+                return server.ask(step, self._seconds)
         if isinstance(step, Take):
             return take(step)
         if isinstance(step, Subscribe):
-            self.end()
+            self._end()
             server = self._edge.server(step.server)
             self._subscription = server.subscribe(step.channel, self._seconds)
             self._listens_to = step

@@ -42,6 +42,13 @@ class Catalog:
             return (yield from self._fetch())
         return kept[1]
 
+    def lets_pass(self, target: str) -> bool:
+        """Tell whether a target need not be checked, by what was asked not long ago."""
+        kept = self._kept
+        if kept is None or time.monotonic() - kept[0] > FRESH_SECONDS:
+            return False
+        return kept[1] is None or target in kept[1].targets
+
     def check_target(self, name: str) -> Plan[None]:
         """Refuse a target that no worker serves; without a catalog, leave it to the worker."""
         known = yield from self.published()

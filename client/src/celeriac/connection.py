@@ -35,7 +35,14 @@ _NAMELESS: Final[dict[str, Any]] = (
     else {"lib_name": None, "lib_version": None}
 )
 
-_call = threading.local()
+
+class _Call(threading.local):
+    """When the call under way has to end, in each thread."""
+
+    ends = inf
+
+
+_call = _Call()
 
 
 class deadline:  # noqa: N801 - reads as a statement; a generator's frame would cost every call
@@ -47,8 +54,9 @@ class deadline:  # noqa: N801 - reads as a statement; a generator's frame would 
         self._seconds = seconds
 
     def __enter__(self) -> None:
-        self._outer: float = getattr(_call, "ends", inf)
-        _call.ends = min(self._outer, time.monotonic() + self._seconds)
+        outer = self._outer = _call.ends
+        ends = time.monotonic() + self._seconds
+        _call.ends = ends if ends < outer else outer
 
     def __exit__(self, *_: object) -> None:
         _call.ends = self._outer
@@ -56,7 +64,7 @@ class deadline:  # noqa: N801 - reads as a statement; a generator's frame would 
 
 def cut_to_deadline(seconds: float | None) -> float | None:
     """Shorten a socket's timeout to what is left of the call; 0 stays "do not wait"."""
-    ends: float = getattr(_call, "ends", inf)
+    ends = _call.ends
     if seconds == 0 or ends == inf:
         return seconds
     left = ends - time.monotonic()
@@ -72,11 +80,13 @@ class TimedSocket:
         #: Received, but not for us: the next to be read.
         self._unread = b""
         self._poll = _poll_of(wrapped)
+        if self._poll is not None:
+            # Waiting is done here: Python's own takes a system call to set the timeout, each time.
+            wrapped.setblocking(False)
 
     def settimeout(self, seconds: float | None) -> None:
         """Wait so long at most, also where the call would have more left."""
         self._seconds = seconds
-        self._wrapped.settimeout(seconds)
 
     def read_integer(self) -> int | None:
         """Read an answer that is one number and nothing else; leave any other, unread."""
@@ -95,7 +105,7 @@ class TimedSocket:
         if self._unread:
             found, self._unread = self._unread[:size], self._unread[size:]
             return found
-        self._wrapped.settimeout(cut_to_deadline(self._seconds))
+        self._wait()
         return self._wrapped.recv(size, *flags)
 
     def recv_into(self, buffer: Any, *arguments: int) -> int:
@@ -104,13 +114,43 @@ class TimedSocket:
             found = self.recv(len(memoryview(buffer).cast("B")))
             memoryview(buffer).cast("B")[: len(found)] = found
             return len(found)
-        self._wrapped.settimeout(cut_to_deadline(self._seconds))
+        self._wait()
         return self._wrapped.recv_into(buffer, *arguments)
 
-    def sendall(self, *arguments: Any) -> None:
+    def sendall(self, data: bytes) -> None:
         """Send as a socket does."""
-        self._wrapped.settimeout(cut_to_deadline(self._seconds))
-        self._wrapped.sendall(*arguments)
+        if self._poll is None:
+            self._wrapped.settimeout(cut_to_deadline(self._seconds))
+            self._wrapped.sendall(data)
+            return
+        sent = self._send_some(data)
+        if sent < len(data):
+            self._send_rest(memoryview(data)[sent:])
+
+    def _send_rest(self, rest: memoryview) -> None:
+        room = select.poll()
+        room.register(self._wrapped, select.POLLOUT)
+        while rest:
+            self._wait_for(room)
+            rest = rest[self._send_some(rest) :]
+
+    def _send_some(self, data: bytes | memoryview) -> int:
+        try:
+            return self._wrapped.send(data)
+        except BlockingIOError:
+            return 0
+
+    def _wait(self) -> None:
+        if self._poll is None:
+            self._wrapped.settimeout(cut_to_deadline(self._seconds))
+        else:
+            self._wait_for(self._poll)
+
+    def _wait_for(self, poll: Any) -> None:
+        seconds = cut_to_deadline(self._seconds)
+        # With 0 nobody waits, and the call that follows says whether it would have had to.
+        if seconds != 0 and not poll.poll(seconds and seconds * 1000):
+            raise TimeoutError("timed out")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wrapped, name)

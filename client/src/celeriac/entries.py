@@ -31,6 +31,8 @@ class Statement(NamedTuple):
 Writing: TypeAlias = Generator[Statement | Step, Any, Answer]
 
 _ENQUEUE: Final = shipped("enqueue.sql")
+#: The usual job's: every value that PostgreSQL need not read is time of the caller's transaction.
+_ENQUEUE_NOW: Final = shipped("enqueue_now.sql")
 _ENQUEUE_MANY: Final = shipped("enqueue_many.sql")
 #: One statement is at most so many jobs, or the one that passes so many bytes.
 _JOBS_A_STATEMENT: Final = 250
@@ -43,8 +45,12 @@ def enqueue(made: Plan[Job], given: Mapping[str, Any]) -> Writing[str]:
     job = yield from made
     job_id = options.id or new_id()
     kwargs = _kwargs(job)
+    own = {"task": job.task, "kwargs": kwargs, "id": job_id}
     shared = _shared(job.task, options, track=options.track is not False)
-    yield Statement(_ENQUEUE, shared | {"kwargs": kwargs, "id": job_id})
+    if shared["run_at"] is None and shared["options"] is None:
+        yield Statement(_ENQUEUE_NOW, own)
+    else:
+        yield Statement(_ENQUEUE, shared | own)
     return job_id
 
 
@@ -154,5 +160,6 @@ def _shared(
     return {
         "task": task,
         "run_at": moment("run_at", options.run_at),
-        "options": json.dumps(chosen),
+        # No options mean the same.
+        "options": None if chosen == {"track": True} else json.dumps(chosen),
     }

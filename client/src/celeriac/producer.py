@@ -3,8 +3,7 @@
 import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from celeriac.bulk import Bulk, Summary
 from celeriac.cancel import SEARCHED_MESSAGES, Cancellation, take_out, tell_workers
@@ -34,8 +33,7 @@ KEPT_MESSAGE_BYTES: Final = 64 * 1024
 _CANCELLED_WORDS: Final = "cancelled before it started"
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What is remembered of a message; ``raw`` is None when it was too large to keep."""
 
     id: str
@@ -68,7 +66,8 @@ class Producer:
         form = self._form(job.task, job.queue, options, track=track)
         raw = form.write(job_id, check_body(write_body(job.arguments)), job.description, now_text())
         for target in job.targets:
-            yield from self._catalog.check_target(target)
+            if not self._catalog.lets_pass(target):
+                yield from self._catalog.check_target(target)
         for report in job.reports:
             yield from self._catalog.check_report(report)
         key = list_of(self.prefix, job.queue, options.priority)
@@ -172,27 +171,28 @@ class Producer:
         return Room(options.max_depth, options.when_full, seconds)
 
     def _form(self, task: str, queue: str, options: Options, *, track: bool) -> Form:
-        eta, expires = moment("run_at", options.run_at), moment("expires", options.expires)
-        form = self._forms.get((task, queue, track, options.priority))
-        if form is None or eta or expires:
-            form = Form(
-                Message(
-                    id="",
-                    task=task,
-                    queue=queue,
-                    body="",
-                    description="",
-                    track=track,
-                    reply_to=self._reply_to,
-                    priority=options.priority,
-                    eta=eta,
-                    expires=expires,
-                    enqueued_at="",
-                )
-            )
-        if not (eta or expires):
-            self._forms[task, queue, track, options.priority] = form
+        if options.run_at is not None or options.expires is not None:
+            return Form(self._example(task, queue, options, track=track))
+        common = task, queue, track, options.priority
+        form = self._forms.get(common)
+        if form is None:
+            form = self._forms[common] = Form(self._example(task, queue, options, track=track))
         return form
+
+    def _example(self, task: str, queue: str, options: Options, *, track: bool) -> Message:
+        return Message(
+            id="",
+            task=task,
+            queue=queue,
+            body="",
+            description="",
+            track=track,
+            reply_to=self._reply_to,
+            priority=options.priority,
+            eta=moment("run_at", options.run_at),
+            expires=moment("expires", options.expires),
+            enqueued_at="",
+        )
 
     def _lists(self, queue: str) -> list[str]:
         return queue_lists(self.prefix, queue)

@@ -1,13 +1,14 @@
 """Write one Redis command as bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from celeriac.steps import Argument
 
 
-def pack(command: Iterable[Argument]) -> bytes:
+def pack(command: Sequence[Argument]) -> bytes:
     """Write a command in Redis' protocol, in one piece."""
-    parts = [part if type(part) is bytes else str(part).encode() for part in command]
-    pieces = [b"*%d\r\n" % len(parts)]
-    pieces += [b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]
+    pieces = [b"*%d\r\n" % len(command)]
+    for part in command:
+        data = part if type(part) is bytes else str(part).encode()
+        pieces.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return b"".join(pieces)
