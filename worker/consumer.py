@@ -58,6 +58,11 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         return self._reservation
 
     @property
+    def is_broker_silent(self) -> bool:
+        """Whether the lease could not be renewed last time; asked by other threads, too."""
+        return self._reservation is not None and self._reservation.lease.is_broker_silent
+
+    @property
     def is_stopping(self) -> bool:
         """Whether the loop ticks no more, or soon will not."""
         # Asked to stop, Celery ends its turn of the loop first. It notes a status: 0, mostly.
@@ -165,6 +170,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         for pid in running - {None}:
             # PostgreSQL undoes what is open; a child that waits for it would hear nothing milder.
             self.pool.terminate_job(pid, signals.signum("KILL"))
+
+    def stop(self) -> None:
+        """End the loop, whoever asked for it; what runs goes on, and the pool ends next."""
+        if self._reservation is not None:
+            self._reservation.lease.hold_on()
+        if self.pool._pool is not None:  # noqa: SLF001 - see the contract tests
+            self.pipes.finish_writing(self.pool._pool)  # noqa: SLF001 - the same
+        super().stop()
 
     def shutdown(self) -> None:
         """Disconnect, then give back what is still reserved."""

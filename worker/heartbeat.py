@@ -1,9 +1,19 @@
-"""Tell in heartbeats how many jobs run, those included that Celery has no request of."""
+"""Tell in heartbeats how many jobs run, those included that Celery has no request of.
+
+And notice by them that the broker is silent: they come every other second,
+whether there is work or not.
+"""
 
 from typing import Any
 
 from celery.bootsteps import StartStopStep
 from celery.worker.consumer import Heart
+
+_HEARTBEAT = "worker-heartbeat"
+
+
+class BrokerSilent(ConnectionError):
+    """The broker takes no event; Celery connects again after errors of this kind."""
 
 
 class CountPlainJobs(StartStopStep):  # type: ignore[misc]  # Celery has no types
@@ -28,7 +38,16 @@ class _Counting:
         return getattr(self._eventer, name)
 
     def send(self, type: str, *, active: int = 0, **fields: Any) -> Any:  # noqa: A002 - Celery's name
-        """Send an event; what runs is counted now."""
-        running = self._consumer.dispatcher.running_jobs()
-        plain = sum(1 for one, _, _ in running if one.request is None)
-        return self._eventer.send(type, active=active + plain, **fields)
+        """Send an event; what runs is counted now. Raises BrokerSilent if a heartbeat has no way.
+
+        Celery would try again until it can, inside the main loop, which then hears nobody who
+        wants it to stop. So the loop ends instead, and the worker connects again.
+        """
+        consumer, eventer = self._consumer, self._eventer
+        if consumer.is_stopping and consumer.is_broker_silent:
+            return None  # Each try takes time in which the worker could end.
+        plain = sum(1 for one, _, _ in consumer.dispatcher.running_jobs() if one.request is None)
+        answer = eventer.send(type, active=active + plain, **fields | {"retry": False})
+        if type == _HEARTBEAT and eventer._outbound_buffer:  # noqa: SLF001 - see the contract tests
+            raise BrokerSilent("the broker takes no heartbeat")
+        return answer

@@ -11,7 +11,7 @@ import gc
 import logging
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from socket import gethostname
 from typing import Any
 
@@ -27,9 +27,11 @@ from tasks.targets import BadCatalog
 from worker import events
 from worker.child import Plan, open_child
 from worker.health.sign import SignsOfLife
+from worker.last_resort import LastResort, patience_of
 from worker.process import close_process, open_process
 from worker.progress import Signals
 from worker.publish import publish_catalog
+from worker.stop_signals import StopSignals
 
 #: Celery's own lines about each single job; ours speak of batches.
 _CHATTER = ("celery.worker.strategy", "celery.app.trace")
@@ -80,7 +82,9 @@ class _Life:
     def on_worker_init(self, sender: Any, **_: Any) -> None:
         _check_pool(sender)
         _check_kinds(_plan(self._settings, self._app.child_signals), self._kinds)
-        _size_window(sender, self._app, self._kinds)
+        served = _served(self._app, self._kinds)
+        _size_window(sender, served)
+        self._signs.reads_reports = any(kind.reads_reports for kind in served)
         self._signs.start()
         # What was loaded so far stays: to look for garbage in it before each fork takes
         # time, and in a child it would make a copy of what all of them could share.
@@ -101,9 +105,24 @@ class _Life:
         publish_catalog(self._app, self._settings.catalog)
         self._signs.tell()
         sender.reservation.lease.tell = self._signs.tell
+        self._hear_signals(sender)
         # Of lost connections: what it says becomes of reserved jobs is not true here.
         warnings.filterwarnings("ignore", _FALSE_ALARM, CPendingDeprecationWarning)
         _spare_the_collector()
+
+    def _hear_signals(self, consumer: Any) -> None:
+        last_resort = LastResort(
+            patience_of(self._settings.lease_seconds),
+            is_busy=lambda: consumer.dispatcher.is_busy,
+            is_in_vain=lambda: consumer.is_broker_silent,
+        )
+        last_resort.start()
+
+        def announce_cold(status: int) -> None:
+            words = {"sig": "SIGQUIT", "how": "Cold", "exitcode": status}
+            signals.worker_shutting_down.send(sender=consumer.hostname, **words)
+
+        StopSignals(consumer, last_resort, announce_cold).install()
 
     def on_shutting_down(self, how: str, **_: Any) -> None:
         # A job of many transactions need not end for this worker to end.
@@ -152,10 +171,14 @@ def _check_kinds(plan: Plan, kinds: Mapping[str, Kind[Any]]) -> None:
         raise SystemExit(f"the catalog does not work:\n{error}") from error
 
 
-def _size_window(worker: Any, app: Celery, kinds: Mapping[str, Kind[Any]]) -> None:
-    """Reserve few jobs a child where all kinds may take long, so that other workers get some."""
+def _served(app: Celery, kinds: Mapping[str, Kind[Any]]) -> list[Kind[Any]]:
+    """Return the kinds whose queues the worker consumes."""
     consumed = set(app.amqp.queues.consume_from)
-    served = [kind for kind in kinds.values() if kind.queue in consumed]
+    return [kind for kind in kinds.values() if kind.queue in consumed]
+
+
+def _size_window(worker: Any, served: Sequence[Kind[Any]]) -> None:
+    """Reserve few jobs a child where all kinds may take long, so that other workers get some."""
     if not served or not all(kind.limits.jobs == 1 or kind.may_take_long for kind in served):
         return
     jobs = [kind.limits.jobs for kind in served]

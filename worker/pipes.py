@@ -6,9 +6,15 @@ wait for the rest of its batch for ever, and whatever follows would be read
 out of step.
 """
 
+import fcntl
+import os
+import sys
+import termios
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import suppress
 from inspect import isgenerator
-from time import monotonic
+from threading import current_thread, main_thread
+from time import monotonic, sleep
 from typing import Any
 
 from kombu.utils.eventio import READ
@@ -17,6 +23,10 @@ _Add = Callable[..., None]
 
 #: A bound for the worst: a child that talks faster than it is heard.
 _MOST_STEPS = 10_000
+_READ_BYTES = 1 << 16
+#: Of a pipe that holds no more than this, a page is free at least.
+_FULL_BYTES = 1 << 12
+_READING_SECONDS = 0.01
 #: A turn of the loop that took longer kept answers waiting.
 _LONG_TURN_SECONDS = 1.0
 
@@ -58,6 +68,20 @@ class Pipes:
         if idle and self._hub is not None and self._hub.consolidate_callback is not None:
             self._hub.consolidate_callback([*idle])
 
+    def finish_writing(self, pool: Any) -> None:
+        """Say to its end what is half said, before children are told that this was all.
+
+        Else they would take that word for a part of their batch, and wait for the rest for ever.
+        Waits for a child to read; what a dead one did not read is thrown away, so that there is
+        room for the word, which the pool says to the dead as well.
+        """
+        for job in [*pool._cache.values()]:  # noqa: SLF001 - see the contract tests
+            writer = job._writer() if hasattr(job, "_writer") else None  # noqa: SLF001 - the same
+            if writer is not None:
+                pool._flush_writer(job._write_to, writer)  # noqa: SLF001 - the same
+        for child in [*pool._pool]:  # noqa: SLF001 - the same
+            _make_room(child)
+
     def _watch(self, hub: Any) -> None:
         reset = hub.reset
 
@@ -73,12 +97,35 @@ class Pipes:
 
         def hear_and_fire(*args: Any, **options: Any) -> Any:
             nonlocal looked_at
-            if monotonic() - looked_at > _LONG_TURN_SECONDS:
+            # While the pool ends, Celery fires the timers in a thread: the pipes are not its.
+            if monotonic() - looked_at > _LONG_TURN_SECONDS and current_thread() is main_thread():
                 _hear(hub, self._answers)
             looked_at = monotonic()
             return fire_timers(*args, **options)
 
         hub.fire_timers = hear_and_fire
+
+
+def _make_room(child: Any) -> None:
+    if child.inq._reader.closed:  # noqa: SLF001 - see the contract tests
+        return
+    descriptor = child.inq._reader.fileno()  # noqa: SLF001 - the same
+    while _unread_bytes(descriptor) > _FULL_BYTES:
+        if not child._is_alive():  # noqa: SLF001 - the same
+            _throw_away(descriptor)
+            return
+        sleep(_READING_SECONDS)
+
+
+def _unread_bytes(descriptor: int) -> int:
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def _throw_away(descriptor: int) -> None:
+    os.set_blocking(descriptor, False)
+    with suppress(BlockingIOError):
+        while os.read(descriptor, _READ_BYTES):
+            pass
 
 
 def _steps(callbacks: Mapping[int, Any], add: _Add) -> Iterator[tuple[_Add, int, Any]]:

@@ -5,7 +5,7 @@ WITH claimed AS (
 {claim}
 ){writes}
 SELECT CASE
-    WHEN (SELECT count(*) FROM claimed) <> {jobs}
+    WHEN (SELECT jobs FROM claimed) <> {jobs}
         THEN celeriac.refuse('a target of these jobs is held')
     {checks}
 END AS committed

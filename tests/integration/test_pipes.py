@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from threading import Thread
 
 from kombu.asynchronous import Hub
 
@@ -75,6 +76,26 @@ def test_an_answer_counts_before_a_limit_that_passed_in_the_same_long_turn() -> 
     next(hub.create_loop())
 
     assert ["answered", "too late"] == ended
+    hub.close()
+    os.close(source)
+    os.close(sink)
+
+
+def test_a_thread_that_fires_the_timers_hears_nobody() -> None:
+    """While the pool ends, the main thread reads the pipes itself: two would share each answer."""
+    hub, pipes = Hub(), Pipes()
+    source, sink = os.pipe()
+    pipes.attach(hub, {source})
+    heard: list[bytes] = []
+    hub.add_reader(source, lambda: heard.append(os.read(source, 4)))
+    os.write(sink, b"done")
+    let_pass(1.2)
+
+    thread = Thread(target=hub.fire_timers)
+    thread.start()
+    thread.join()
+
+    assert [] == heard
     hub.close()
     os.close(source)
     os.close(sink)

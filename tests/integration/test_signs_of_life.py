@@ -1,13 +1,19 @@
 """Signs of life where they come from, and what it takes to ask for them."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 
 from tests.acceptance.test_light_start import HEAVY, loaded
 from tests.waiting import wait_for
+from tests.workers import Worker
+from worker.commands.health import health
 from worker.embedded import EmbeddedValkey
-from worker.health.sign import SignsOfLife
+from worker.health.sign import Sign, SignsOfLife, judge, read_sign
 from worker.transport.keys import Keys
 from worker.transport.lease import Lease
 
@@ -41,3 +47,34 @@ def test_asking_is_light(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
     assert {"worker.health.database", "psycopg2"} <= found
     assert set() == found & (HEAVY | {"celery", "kombu", "redis"})
+
+
+def test_worker_is_judged_by_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+    worker_env: dict[str, str],
+    make_worker: Callable[..., Worker],
+    tmp_path: Path,
+) -> None:
+    """Without the reports' database one that ingests does well, and one of reports does not."""
+    path = tmp_path / "alive"
+    nowhere = "postgresql://nobody@127.0.0.1:1/nothing"
+    env = worker_env | {"CELERIAC_ALIVE_FILE": str(path), "CELERIAC_REPORT_DATABASE_URL": nowhere}
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    worker = make_worker(env).start()
+    wait_for(lambda: not judge(read_sign(path), "worker", time.monotonic()), what="a sign of life")
+
+    of_ingest = CliRunner().invoke(health, ["worker"])
+    sign = read_sign(path)
+    assert sign is not None
+    worker.kill()
+    path.write_bytes(msgspec.json.encode(_reading(sign)))
+    of_reports = CliRunner().invoke(health, ["worker"])
+
+    assert (0, "the worker does well\n") == (of_ingest.exit_code, of_ingest.output)
+    assert 1 == of_reports.exit_code
+    assert "PostgreSQL does not answer" in of_reports.output
+
+
+def _reading(sign: Sign) -> Sign:
+    return msgspec.structs.replace(sign, reads_reports=True, within_seconds=3600.0)

@@ -8,12 +8,13 @@ from worker.health.sign import judge, read_sign
 from worker.named import load
 from worker.outside import settings_of_this_process
 
+_WORKER = "worker"
 _FLOWER = "flower"
 _RELAY = "relay"
 
 
 @click.command()
-@click.argument("process", type=click.Choice(["worker", _RELAY, "schedule", _FLOWER]))
+@click.argument("process", type=click.Choice([_WORKER, _RELAY, "schedule", _FLOWER]))
 @click.option(
     "--url",
     default="http://127.0.0.1:5555",
@@ -29,7 +30,8 @@ def health(process: str, url: str) -> None:
     trouble = _flower(url) if process == _FLOWER else _by_its_sign(process)
     if trouble:
         raise click.ClickException(trouble)
-    click.echo(f"the {process} does well")
+    name = "Flower" if process == _FLOWER else f"the {process}"
+    click.echo(f"{name} does well")
 
 
 def _by_its_sign(process: str) -> str:
@@ -39,10 +41,13 @@ def _by_its_sign(process: str) -> str:
             "CELERIAC_ALIVE_FILE is not set: name a file there for this command and "
             f"for the {process}, which gives signs of life in it"
         )
-    trouble = judge(read_sign(settings.alive_file), process, time.monotonic())
-    if trouble or process == _RELAY:
+    sign = read_sign(settings.alive_file)
+    trouble = judge(sign, process, time.monotonic())
+    if sign is None or trouble or process == _RELAY:
         return trouble  # A relay asks both its servers many times a second.
-    urls = {settings.database_url, settings.report_database_url or settings.database_url}
+    urls = {settings.database_url}
+    if process == _WORKER and sign.reads_reports:
+        urls.add(settings.report_database_url or settings.database_url)
     # Loaded by name, like the other one: who asks a relay needs neither driver.
     ask = load("worker.health.database:ask")
     return str(ask([url.get_secret_value() for url in urls], settings.connect_seconds))

@@ -29,6 +29,8 @@ class Sign(msgspec.Struct, frozen=True):
     within_seconds: float
     #: What is wrong; empty if nothing is.
     trouble: str
+    #: Whether it needs the database that reports are read from, beside the one of the ledger.
+    reads_reports: bool = True
 
 
 def tell_nobody(_trouble: str) -> None:
@@ -45,6 +47,8 @@ class SignsOfLife:
         within_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        #: What its signs say of that; to be set before the first.
+        self.reads_reports = True
         self._path = path
         self._process = process
         self._within_seconds = within_seconds
@@ -78,7 +82,7 @@ class SignsOfLife:
                 self._path.unlink()
 
     def _sign(self, trouble: str) -> Sign:
-        return Sign(self._process, self._clock(), self._within_seconds, trouble)
+        return Sign(self._process, self._clock(), self._within_seconds, trouble, self.reads_reports)
 
     def _write(self, sign: Sign) -> None:
         if self._path is None:

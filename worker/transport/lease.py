@@ -181,6 +181,11 @@ class Lease:
         """Renew until :meth:`stop` without beats: the main loop ends, its jobs still run."""
         self._is_held = True
 
+    @property
+    def is_broker_silent(self) -> bool:
+        """Whether the last try to renew was in vain; asked by other threads, too."""
+        return self._failures > 0
+
     def note_recovery(self) -> None:
         """Note that others gave our jobs back, whether this thread or the main one heard of it."""
         if not self.was_recovered:

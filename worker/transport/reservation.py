@@ -114,19 +114,22 @@ class Reservation:
             self.on_cancelled(cancelled)
         return cancelled
 
-    def dispatch(self, jobs: Sequence[Reserved], *, alone: bool) -> int:
-        """Note that a batch goes to a child; return its number.
+    def next_batch(self) -> int:
+        """Return a number that no batch of this worker has had."""
+        self._batches += 1
+        return self._batches
+
+    def dispatched(self, batch: int, jobs: Sequence[Reserved], *, alone: bool) -> None:
+        """Note that a batch is on its way to a child, as soon as it is.
 
         Should this whole process die, these jobs are suspects, and no others.
         """
-        self._batches += 1
         note = {"alone": alone, "parts": self.slabs.start(jobs)}
         # While Redis has other slabs than we believe, places would name others' messages.
         if self._unsent is None:
             with suppress(RedisError, OSError):
                 # Else not counted; the jobs themselves are safe under the lease.
-                self._desk.post("HSET", self.keys.running, self._batches, msgspec.json.encode(note))
-        return self._batches
+                self._desk.post("HSET", self.keys.running, batch, msgspec.json.encode(note))
 
     def suspect(self, job: Reserved, deaths: int) -> None:
         """Note that the job's process died: once more than before if it ran alone."""

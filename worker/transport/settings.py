@@ -13,6 +13,10 @@ from kombu.transport import TRANSPORT_ALIASES
 TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "worker.transport.channel:Transport")
 TRANSPORT_ALIASES["sentinel"] = "worker.transport.channel:SentinelTransport"
 
+#: A server that is busy must not be taken for one that is away, however short the lease.
+_SHORTEST_ANSWER_SECONDS = 3.0
+_LONGEST_ANSWER_SECONDS = 10.0
+
 
 def broker_settings(
     url: str, *, lease_seconds: float, prefetch_bytes: int, key_prefix: str
@@ -23,16 +27,18 @@ def broker_settings(
     a broker that is away for a day must not end one.
     """
     url, master = _without_master(url)
+    answer_seconds = _answer_seconds(lease_seconds)
     return {
         "broker_url": url,
         "broker_transport_options": master
         | {
             "lease_seconds": lease_seconds,
             "prefetch_bytes": prefetch_bytes,
-            "socket_timeout": 10,
+            "socket_timeout": answer_seconds,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
-            "health_check_interval": 10,
+            # After it the loop also drops a connection on which it waits for a job in vain.
+            "health_check_interval": answer_seconds,
             "global_keyprefix": key_prefix,
         },
         "broker_connection_retry": True,
@@ -40,6 +46,11 @@ def broker_settings(
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
     }
+
+
+def _answer_seconds(lease_seconds: float) -> float:
+    """Return how long to wait for an answer: so that a silent server is missed within a lease."""
+    return min(_LONGEST_ANSWER_SECONDS, max(_SHORTEST_ANSWER_SECONDS, lease_seconds / 3))
 
 
 def _without_master(url: str) -> tuple[str, dict[str, str]]:
