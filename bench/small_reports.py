@@ -81,7 +81,8 @@ def _wait(ground: Ground, jobs: int, crew: Crew) -> None:
     """Wait for so many results, which are stored after the work of a job."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     with Redis(unix_socket_path=str(ground.servers.valkey.socket), db=1) as results:
-        while len(results.keys(_RESULTS)) < jobs:
+        # To list them all costs the more the more there are, and the workers a share of Redis.
+        while results.dbsize() < jobs or len(results.keys(_RESULTS)) < jobs:
             crew.check(deadline, f"to make {jobs} reports")
             time.sleep(_POLL_SECONDS)
 

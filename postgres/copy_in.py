@@ -11,6 +11,7 @@ from psycopg2 import sql
 from postgres import Connection, Cursor
 from postgres.errors import Phase, Refused, refusals
 from postgres.insert_rows import KEPT_OUT
+from postgres.quiet_copy import quiet_copy
 from postgres.statements import compose, names
 from postgres.transaction import check_deferred_constraints
 
@@ -107,7 +108,7 @@ def _copy(
         escape=sql.Literal(form.escape),
         null=sql.Literal(form.null),
     )
-    with refusals(Phase.ROWS):
+    with refusals(Phase.ROWS), quiet_copy():
         cursor.copy_expert(query, BytesIO(records.data), _BLOCK_BYTES)
 
 

@@ -2,20 +2,18 @@
 
 import io
 import threading
-from collections.abc import Generator
-from contextlib import suppress
-from queue import Full, Queue
-from typing import Any
+from collections.abc import Callable, Generator
 
-import psycopg2
 from psycopg2 import sql
 
 from postgres import Cursor
 from postgres.errors import Phase, Refused, refusals
+from postgres.interrupt import interrupt
+from postgres.pieces_ahead import Abandoned, PiecesAhead
+from postgres.quiet_copy import quiet_copy
 
-#: How often the thread looks whether anybody still wants what it has fetched.
-_LOOK_SECONDS = 0.2
-_QUOTE, _LINE_END = b'"', b"\n"
+#: So much is fetched while a piece is used: what uses them may stop to write a group of rows.
+_AHEAD_BYTES = 8 << 20
 
 
 def copy_out(cursor: Cursor, copy: sql.Composed, file: io.BufferedIOBase) -> int:
@@ -25,7 +23,7 @@ def copy_out(cursor: Cursor, copy: sql.Composed, file: io.BufferedIOBase) -> int
     a buffer of the standard library's, written in C, makes that cheap.
     """
     try:
-        with refusals(Phase.READ):
+        with refusals(Phase.READ), quiet_copy():
             cursor.copy_expert(copy, file)
     except Refused:
         raise
@@ -40,80 +38,80 @@ def csv_pieces(
 ) -> Generator[bytes, None, None]:
     """Yield what a COPY in CSV sends, whole records, about so many bytes at a time.
 
-    A thread fetches while the last piece is used; three pieces are in memory at most,
-    or one record that is larger. The cursor must not be used meanwhile. Close what
-    this returns: if that is before the end, the server stops.
+    A thread fetches a few megabytes ahead while the last piece is used; of pieces with
+    larger records one is used, one waits and one is fetched at most. The cursor must not be
+    used meanwhile. Close what this returns: if that is before the end, the server stops.
     """
-    fetched = _Fetched()
-    thread = threading.Thread(
-        target=fetched.run, args=(cursor, copy, piece_bytes), name="copy-out", daemon=True
-    )
+    fetching = _Fetching(cursor, copy, piece_bytes)
+    thread = threading.Thread(target=fetching.run, name="copy-out", daemon=True)
     thread.start()
     try:
-        while (piece := fetched.pieces.get()) is not None:
-            yield piece
+        yield from fetching.ahead.taken()
     finally:
-        fetched.is_closed.set()
-        if not fetched.is_over:
+        # Before it is closed: a thread that ends because of that leaves the server at work.
+        if not fetching.ahead.is_ended:
             _cancel(cursor)
+        fetching.ahead.close()
         thread.join()
-    if fetched.error is not None:
-        raise fetched.error
+    if fetching.error is not None:
+        raise fetching.error
 
 
-class _Abandoned(Exception):
-    """Nobody wants the rest."""
+class _Fetching:
+    """One COPY, run by a thread of its own."""
 
-
-class _Fetched(io.RawIOBase):
-    """Takes what a buffer writes, and offers it in whole records."""
-
-    def __init__(self) -> None:
-        #: None is the end, or an error.
-        self.pieces: Queue[bytes | None] = Queue(maxsize=1)
-        self.is_closed = threading.Event()
-        self.is_over = False
+    def __init__(self, cursor: Cursor, copy: sql.Composed, piece_bytes: int) -> None:
+        self.ahead = PiecesAhead(_AHEAD_BYTES)
         self.error: BaseException | None = None
-        self._begun = b""
+        self._cursor = cursor
+        self._copy = copy
+        self._piece_bytes = piece_bytes
+        self._piece = io.BytesIO()
 
-    def run(self, cursor: Cursor, copy: sql.Composed, piece_bytes: int) -> None:
+    def run(self) -> None:
         """Fetch everything; what is raised is kept for who takes the pieces."""
         try:
-            buffer = io.BufferedWriter(self, piece_bytes)
-            with refusals(Phase.READ):
-                cursor.copy_expert(copy, buffer)
-            buffer.flush()
+            self._fetch()
+        except Abandoned:
+            pass
         except BaseException as raised:  # noqa: BLE001 - it is raised where the pieces are used
             self.error = raised
-        self.is_over = True
-        with suppress(_Abandoned):
-            self._offer(None)
+        self.ahead.end()
 
-    def writable(self) -> bool:
-        """Take what is written."""
-        return True
+    def _fetch(self) -> None:
+        gathering = self._gather()
+        next(gathering)
+        try:
+            with refusals(Phase.READ), quiet_copy():
+                self._cursor.copy_expert(self._copy, _Records(gathering.send))
+        finally:
+            gathering.close()
+        if rest := self._piece.getvalue():
+            self.ahead.put(rest)
 
-    def write(self, data: Any) -> int:
-        """Offer all that was written since the last whole record."""
-        # PostgreSQL sends, and the buffer passes on, whole records. Nobody promises the
-        # latter, so it is looked at: no quote is open at the end of a record.
-        self._begun = piece = self._begun + bytes(data)
-        if piece.endswith(_LINE_END) and piece.count(_QUOTE) % 2 == 0:
-            self._begun = b""
-            self._offer(piece)
-        return len(data)
+    def _gather(self) -> Generator[None, bytes, None]:
+        """Take single records and put them by the piece, but for the last."""
+        while True:
+            piece = self._piece = io.BytesIO()
+            left_bytes = self._piece_bytes
+            while left_bytes > 0:
+                left_bytes -= piece.write((yield))
+            # Copies nothing: nobody writes to it any more.
+            self.ahead.put(piece.getvalue())
 
-    def _offer(self, piece: bytes | None) -> None:
-        while not self.is_closed.is_set():
-            try:
-                self.pieces.put(piece, timeout=_LOOK_SECONDS)
-            except Full:
-                continue
-            return
-        raise _Abandoned
+
+class _Records:
+    """What the driver takes for a file: it calls ``write`` with each message, which is a record.
+
+    A generator is resumed by far fewer instructions than a buffered writer needs.
+    """
+
+    __slots__ = ("write",)
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self.write = write
 
 
 def _cancel(cursor: Cursor) -> None:
     """Have the server end the statement; otherwise all its rows would still be read."""
-    with suppress(psycopg2.Error):
-        cursor.connection.cancel()
+    interrupt(cursor.connection)

@@ -1,5 +1,6 @@
 """Ask the server what a query would give, and where it stumbles over it, without reading rows."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import psycopg2
@@ -8,6 +9,9 @@ from postgres import Cursor
 from postgres.errors import Refused
 from postgres.parameters import Value, fill
 from postgres.snapshot import Column, Query
+
+#: What the query is planned by, which nobody who wrote it knows of.
+_CURSOR = re.compile(r"^DECLARE CURSOR\b")
 
 
 class Misfit(Exception):
@@ -33,7 +37,8 @@ def describe(cursor: Cursor, query: str, parameters: Mapping[str, Value]) -> Seq
             raise
         literals = {name: f"NULL::{value.type_name}" for name, value in nulls.items()}
         line = _line(cause, cursor, fill(query, literals))
-        words = ", ".join(filter(None, [error.message, cause.diag.message_hint]))
+        message = _CURSOR.sub("a report", error.message)
+        words = ", ".join(filter(None, [message, cause.diag.message_hint]))
         raise Misfit(words, line) from error
 
 

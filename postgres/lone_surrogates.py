@@ -16,6 +16,9 @@ _ESCAPE = re.compile(
 #: The escape of a NUL, which no other backslash escapes, and the number of a half.
 _MASKED = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000u(d[89a-f][0-9a-f]{2})", re.IGNORECASE)
 
+#: The same as Python shows it.
+_MASKED_SHOWN = re.compile(r"(?<!\\)((?:\\\\)*)\\x00u(d[89a-f][0-9a-f]{2})", re.IGNORECASE)
+
 
 def mask(text: str) -> str:
     """Return JSON text with lone surrogates masked, in keys too."""
@@ -29,3 +32,8 @@ def mask(text: str) -> str:
 def unmask(text: str) -> str:
     """Return JSON text with lone surrogates as they came: JSON still, but no jsonb."""
     return _MASKED.sub(r"\1\\u\2", text) if "\\u0000u" in text else text
+
+
+def unmask_shown(text: str) -> str:
+    """Return what ``repr`` shows of a value with lone surrogates as they came."""
+    return _MASKED_SHOWN.sub(r"\1\\u\2", text)

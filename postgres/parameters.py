@@ -45,7 +45,11 @@ class Value(NamedTuple):
 
 
 class BadQuery(ValueError):
-    """A query text that cannot carry parameters safely."""
+    """A query text that cannot carry parameters safely; ``at`` is where, if one place is."""
+
+    def __init__(self, words: str, at: int | None = None) -> None:
+        super().__init__(words)
+        self.at = at
 
 
 class Role(Enum):
@@ -107,7 +111,7 @@ def pieces(query: str) -> Iterator[Piece]:
         at = match.end()
         if match["open"]:
             # Any guess at where the quote ends could let a value out of its own.
-            raise BadQuery(f"a {match['open']} is opened and never closed")
+            raise BadQuery(f"a {match['open']} is opened and never closed", match.start())
         if match["comment"]:
             at = _comment_end(query, match.start())
             yield Piece(Role.TEXT, query[match.start() : at])
@@ -185,4 +189,4 @@ def _comment_end(query: str, start: int) -> int:
         depth += 1 if edge[0] == "/*" else -1
         if depth == 0:
             return edge.end()
-    raise BadQuery("a /* is opened and never closed")
+    raise BadQuery("a /* is opened and never closed", start)

@@ -98,6 +98,14 @@ def about_to_record(started_at: datetime, cursor: Cursor) -> Recorded:
     return Recorded(seconds, ledger)
 
 
+def name_ledger(cursor: Cursor) -> str:
+    """Return the ledger's own id, which tells its files from those of another deployment."""
+    with refusals(Phase.RECORD):
+        cursor.execute(statement("name_ledger"))
+        ((name,),) = cursor.fetchall()
+    return str(name)
+
+
 def find_run(cursor: Cursor, question: Question, fresh_for_seconds: float) -> EarlierRun | None:
     """Return the newest run that answered the question and is fresh enough, if there is one.
 

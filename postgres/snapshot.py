@@ -155,8 +155,9 @@ class Query:
     @contextmanager
     def _declared(self) -> Iterator[None]:
         with refusals(Phase.READ):
-            self._cursor.execute(compose("declare_answer", query=self._query))
-            self._cursor.execute(statement("describe_answer"))
+            declare = compose("declare_answer", query=self._query)
+            # Together they are one round trip; what comes back is the answer of the last.
+            self._cursor.execute(declare + sql.SQL(";\n") + sql.SQL(statement("describe_answer")))
         self.__dict__["columns"] = self._described()
         _read_as_text(self._cursor)
         yield

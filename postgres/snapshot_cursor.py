@@ -3,16 +3,15 @@
 import math
 import re
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg2
 from psycopg2 import extensions, sql
 
 from postgres.errors import Phase, Refused
+from postgres.interrupt import interrupt
 from postgres.statements import statement
-from postgres.transaction import rewind
+from postgres.transaction import rewind, rewinding, set_savepoint
 
 #: SQLSTATE of a statement that was ended by a time limit or by somebody's wish.
 QUERY_CANCELED = "57014"
@@ -50,6 +49,10 @@ class SnapshotCursor(extensions.cursor):
         self._seconds = math.inf
         self._server_ms = _MOST_MS
         self._note = ""
+        #: What the next statement has to undo first.
+        self._first = ""
+        #: The savepoint to go back to, and the server's limit there.
+        self._mark = ("", _MOST_MS)
 
     def limit(self, seconds: float) -> None:
         """Give all statements from now on so much time, together."""
@@ -60,12 +63,21 @@ class SnapshotCursor(extensions.cursor):
         """Say what the server's own limit of a statement is now."""
         self._server_ms = milliseconds
 
-    def rewind(self, savepoint: str, seconds: float) -> None:
-        """Go back to a savepoint, and give what comes next so much time."""
-        self.limit(seconds)
-        self._server_ms = _milliseconds(seconds)
-        parameters = {"timeout_ms": self._server_ms}
-        rewind(self, savepoint, Phase.READ, statement(_LIMIT), parameters)
+    def mark(self, savepoint: str) -> None:
+        """Set a savepoint for :meth:`rewind` to go back to, each time."""
+        set_savepoint(self, savepoint, Phase.READ)
+        self._mark = savepoint, self._server_ms
+
+    def rewind(self, *, at_once: bool = False) -> None:
+        """Go back to the mark; unless at once, in the round trip of the next statement.
+
+        At once is for who needs to know whether there still is a session.
+        """
+        savepoint, self._server_ms = self._mark
+        self._first = rewinding(savepoint)
+        if at_once:
+            rewind(self, savepoint, Phase.READ)
+            self._first = ""
 
     def annotate(self, note: str) -> None:
         """Put a comment before every statement from now on; ``pg_stat_activity`` shows it.
@@ -78,44 +90,50 @@ class SnapshotCursor(extensions.cursor):
     def interrupt(self) -> None:
         """End the statement under way, and refuse those that follow; for other threads.
 
-        Call it again while that lasts: between two statements nobody hears it. The driver stops
-        the whole process while it asks: a peer that accepts and says nothing holds the child until
-        its hard limit.
+        Call it again while that lasts: between two statements nobody hears it.
         """
         self.is_interrupted = True
-        with suppress(psycopg2.Error):
-            self.connection.cancel()
+        interrupt(self.connection)
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - the driver's name
         """Run a statement, if there is time left."""
-        self._allow()
-        super().execute(self._noted(query), vars)
+        super().execute(self._led(query), vars)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
         """Run a COPY, if there is time left."""
-        self._allow()
-        super().copy_expert(self._noted(sql), file, size)
+        super().copy_expert(self._led(sql), file, size)
+
+    @property
+    def left_seconds(self) -> float:
+        """How much time its statements have left, together."""
+        return self._ends_at - time.monotonic()
 
     @property
     def _has_limit(self) -> bool:
         return self._ends_at < math.inf
 
-    def _noted(self, query: Any) -> Any:
-        if not self._note:
+    def _led(self, query: Any) -> Any:
+        """Put before a statement whom it runs for, the way back, and its limit: one round trip."""
+        limit = self._limiting()
+        first, self._first = self._note + self._first + limit, ""
+        if not first:
             return query
         text = query.as_string(self) if isinstance(query, sql.Composable) else query
-        return self._note.encode() + text if isinstance(text, bytes) else self._note + text
+        return first.encode() + text if isinstance(text, bytes) else first + text
 
-    def _allow(self) -> None:
+    def _limiting(self) -> str:
+        """Return what sets the server's limit anew, if it has to be; refuse what has no time."""
         if self.is_interrupted:
             raise _ended("the report was interrupted")
         left_ms = (self._ends_at - time.monotonic()) * 1000
         if left_ms <= 0:
             raise _ended(f"the report took longer than {self._seconds:g} s")
         tolerated_ms = self._server_ms * _TOLERATED_SHARE
-        if self._has_limit and abs(left_ms - self._server_ms) > tolerated_ms:
-            self._server_ms = _milliseconds(left_ms / 1000)
-            super().execute(statement(_LIMIT), {"timeout_ms": self._server_ms})
+        if not self._has_limit or abs(left_ms - self._server_ms) <= tolerated_ms:
+            return ""
+        self._server_ms = _milliseconds(left_ms / 1000)
+        # The server's clock for a statement starts with each of those that are sent together.
+        return self.mogrify(statement(_LIMIT), {"timeout_ms": self._server_ms}).decode() + ";\n"
 
 
 def _milliseconds(seconds: float) -> int:

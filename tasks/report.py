@@ -20,6 +20,7 @@ from postgres import Cursor
 from tasks.kind import BadPayload, Job, Kind, Limits, Outcome, Preview, Tools
 from tasks.long_kind import NotNow, Steps
 from tasks.reports.after import check_after, not_yet
+from tasks.reports.alone import goes_alone
 from tasks.reports.asked import Asked, gather, key_of
 from tasks.reports.company import Company
 from tasks.reports.declared.catalog import DeclaredReport, load_reports
@@ -95,11 +96,8 @@ class Report(Kind[ReportPayload]):
         check_after(payload.after)
 
     def takes_long(self, payload: ReportPayload) -> bool:
-        """Whether it is known to: it is in Python, or was cut off in this process before."""
-        request = self._request(payload)
-        if request.report.is_python:
-            return True
-        return bool(self._slow) and key_of(request, None) in self._slow
+        """Whether it is in Python; of others company knows, which also knows what is answered."""
+        return self._request(payload).report.is_python
 
     def run(self, jobs: Sequence[Job[ReportPayload]], cursor: Cursor) -> list[Outcome]:
         """Answer the jobs from one snapshot, equal ones once, as far as a short time goes."""
@@ -115,10 +113,15 @@ class Report(Kind[ReportPayload]):
         self._requests.clear()
         left = []
         for asked in gather(asking):
-            ages = {job.id: _fresh_for(job, asked.request) for job in asked.jobs}
+            is_slow = self._is_slow(asked.request)
+            ages = {job.id: _fresh_for(job, asked.request, is_slow=is_slow) for job in asked.jobs}
             found = answers_at_hand(asked, ages, cursor)
             outcomes += found
-            left += asked.without({one.job_id for one in found})
+            for others in asked.without({one.job_id for one in found}):
+                if is_slow:
+                    outcomes += goes_alone(others)
+                else:
+                    left.append(others)
         return outcomes + Company(self._tools, self._note_slow).run(left, cursor)
 
     def run_long(self, job: Job[ReportPayload], steps: Steps) -> Outcome:
@@ -135,7 +138,7 @@ class Report(Kind[ReportPayload]):
             self._losses.forget(job.id)
             return Outcome(job.id, State.DEAD, error=f"report {request.report.name}: {words}")
         asked = Asked(request, [job], job.payload.tick)
-        fresh_for = _fresh_for(job, request)
+        fresh_for = _fresh_for(job, request, is_slow=True)
         outcome = LongRun(asked, steps, self._tools, fresh_for, self._losses.note).run()
         self._losses.forget(job.id)
         if monotonic() - began_at < self._tools.company_seconds:
@@ -176,13 +179,17 @@ class Report(Kind[ReportPayload]):
             if job.payload.after is not None
         }
 
+    def _is_slow(self, request: Request) -> bool:
+        """Whether the question was cut off in this process before."""
+        return bool(self._slow) and key_of(request, None) in self._slow
+
     def _note_slow(self, asked: Asked) -> None:
         self._slow[key_of(asked.request, None)] = None
         while len(self._slow) > _MOST_SLOW:
             self._slow.popitem(last=False)
 
 
-def _fresh_for(job: Job[ReportPayload], request: Request) -> float | None:
+def _fresh_for(job: Job[ReportPayload], request: Request, *, is_slow: bool) -> float | None:
     """Return how old another run's answer may be for this job; None if none will do."""
     payload = job.payload
     if payload.after is not None or payload.tick is not None:
@@ -190,9 +197,10 @@ def _fresh_for(job: Job[ReportPayload], request: Request) -> float | None:
     asked = payload.fresh_for
     if asked is None:
         asked = request.report.header.fresh_seconds
-    if not job.aside_seconds:
+    # A quick one that only waited for a child is sooner answered anew than looked for.
+    if not job.aside_seconds or not (is_slow or job.waited_seconds):
         return asked or None
-    # Whatever began since it waits shows no less than a run of its own would have.
+    # Whatever began since it came shows no less than a run of its own would have.
     return max(asked or 0.0, job.aside_seconds)
 
 

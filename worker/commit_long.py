@@ -6,7 +6,7 @@ says that the run lives, and goes with it.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -23,6 +23,7 @@ from worker.child import Child
 from worker.commit import commit
 from worker.delivery import Fate, Settlement, summary
 from worker.group import count_in_groups
+from worker.torn import leave_if_torn
 
 #: A run that said nothing for so many times the patience with a dead peer stands still.
 _SILENT_TIMES = 6
@@ -103,7 +104,7 @@ def _go_on(one: Accepted, child: Child, connection: Connection) -> Settlement:
         outcome = replace(outcome, state=State.HELD)
     if not steps.has_ended:
         _end(one, run, outcome, connection)
-    result = outcome.result or summary(steps.place.accounts)
+    result = outcome.result or summary(asdict(steps.counts))
     return Settlement(one.delivery.id, _FATES[outcome.state], result, outcome.error)
 
 
@@ -149,11 +150,14 @@ def _run(one: Accepted, child: Child, steps: Steps) -> Outcome:
             f"{one.delivery.task} has no steps, or job {one.delivery.id!r} no payload"
         )
     try:
-        return kind.run_long(one.job, steps)
+        outcome = kind.run_long(one.job, steps)
     except SubjectHeld as error:
         return Outcome(one.ask.id, State.HELD, error=str(error))
     except Unwanted as error:
         return Outcome(one.ask.id, State.CANCELLED, error=str(error))
+    if outcome.state is not State.COMMITTED:
+        leave_if_torn()
+    return outcome
 
 
 def _end(

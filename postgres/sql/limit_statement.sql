@@ -1,1 +1,1 @@
-SELECT set_config('statement_timeout', %(timeout_ms)s::bigint::text, true)
+SET LOCAL statement_timeout = %(timeout_ms)s

@@ -23,7 +23,7 @@ from tasks.reports.artifacts.manifest import Contents
 from tasks.reports.asked import Asked, key_of
 from tasks.reports.earlier import answered_by, committed, earlier_run
 from tasks.reports.losses import is_loss
-from tasks.reports.publish import Publication, publish, send
+from tasks.reports.publish import Publication, prepare, publish
 from tasks.reports.trouble import is_of_the_server, outcome_after, waits_for_the_server
 from tasks.reports.write_answer import write_answer
 from tasks.stores import StoreTrouble
@@ -139,7 +139,8 @@ class LongRun:
         try:
             # Nothing interrupts a PUT: it ends, or the store is in trouble.
             with attended(self.steps, lambda: None):
-                send(publication, recorded)
+                prepare(publication, recorded)
+                publication.draft.sync()
         except Interrupted as interrupted:
             # A worker that stops may as well end a job of which all is done.
             if interrupted.__cause__ is not None or not isinstance(interrupted.reason, Stopping):

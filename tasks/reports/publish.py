@@ -1,10 +1,8 @@
 """Make an answer count: its run in PostgreSQL, its file where everybody looks."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from postgres import Cursor
 from postgres.errors import Phase
@@ -16,8 +14,6 @@ from tasks.reports.request import Request
 from tasks.stores import store_troubles
 
 _PUBLISH = "publish"
-#: Files that are synced at a time: the file system brings them to the disk together.
-_SYNCS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,36 +57,26 @@ def publish(publications: Sequence[Publication], cursor: Cursor) -> list[ReportR
     # Record before publishing: a run that lost its transaction while it stalled fails here.
     with savepoint(cursor, _PUBLISH, Phase.RECORD):
         recorded = record_runs(cursor, [(*who, run) for who, run in zip(asked, runs, strict=True)])
-        manifests = [
-            manifest(one.job_id, one.request, one.contents, run, recorded[one.job_id])
-            for one, run in zip(publications, runs, strict=True)
-        ]
-        _show([one.draft for one in publications], manifests)
+        for one in publications:
+            if not one.draft.is_ready:
+                prepare(one, recorded[one.job_id])
+                one.draft.sync()
+            one.draft.show()
+        _sync_folders(one.draft for one in publications)
     return runs
 
 
-def send(publication: Publication, recorded: Recorded) -> None:
-    """Put a file into its store ahead of :func:`publish`, which then only records its run.
+def prepare(publication: Publication, recorded: Recorded) -> None:
+    """Say in the draft's manifest what is known of its run; the draft is then to be synced.
 
-    Whoever dies in between leaves a file that nobody counts, as one does that
-    dies before COMMIT. Raises :class:`tasks.stores.StoreTrouble`.
+    Whoever dies between its sync and :func:`publish` leaves a file that nobody counts
+    where a store shows it at once, and nothing elsewhere.
     """
     one = publication
-    one.draft.send(manifest(one.job_id, one.request, one.contents, one.run, recorded))
+    one.draft.prepare(manifest(one.job_id, one.request, one.contents, one.run, recorded))
 
 
-def _show(drafts: Sequence[Draft], manifests: Sequence[Mapping[str, Any]]) -> None:
-    """Publish drafts; many together are synced side by side, and their folders once."""
-    pairs = list(zip(drafts, manifests, strict=True))
-    if len(pairs) == 1:
-        drafts[0].publish(manifests[0])
-        return
-    for draft, words in pairs:
-        draft.prepare(words)
-    with ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync") as threads:
-        list(threads.map(lambda draft: draft.sync(), drafts))
-        # A store takes some time for each, however small it is.
-        list(threads.map(lambda pair: pair[0].publish(pair[1]), pairs))
+def _sync_folders(drafts: Iterable[Draft]) -> None:
     for folder in {draft.folder for draft in drafts if draft.folder is not None}:
-        with store_troubles(str(folder)):
+        with store_troubles(folder):
             sync_folder(folder)

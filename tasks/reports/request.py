@@ -1,7 +1,7 @@
 """A checked request: which report, with which values, in which format."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from postgres.parameters import Value
@@ -18,12 +18,13 @@ class Request:
     report: DeclaredReport
     values: Mapping[str, Value]
     format: Format
+    #: What was asked in words that can be stored and compared.
+    question: Question = field(init=False, compare=False)
 
-    @property
-    def question(self) -> Question:
-        """Say what was asked in words that can be stored and compared."""
+    def __post_init__(self) -> None:
         params = {name: value.text for name, value in self.values.items()}
-        return Question(self.report.name, params, self.format.value)
+        # Frozen, and asked for several times by each job.
+        object.__setattr__(self, "question", Question(self.report.name, params, self.format.value))
 
 
 def request_of(

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
-from postgres import Cursor
 from postgres.limit_answer import limited
 from postgres.snapshot import Query
+from postgres.snapshot_cursor import SnapshotCursor
 from tasks.reports.answer import Rows, Section, Written
 from tasks.reports.declared.catalog import DeclaredReport
 from tasks.reports.declared.header import TooManyRows
@@ -16,11 +16,13 @@ from tasks.reports.request import Request
 _PYTHON = "tasks.reports.in_python.python_report"
 
 
-def sections(request: Request, reader: Cursor) -> Iterator[Section]:
+def sections(request: Request, reader: SnapshotCursor) -> Iterator[Section]:
     """Yield the sections of an answer, all from the snapshot of the reader."""
     report = request.report
     if report.is_python:
-        answer: Callable[[Request, Cursor], Iterator[Section]] = import_module(_PYTHON).sections
+        answer: Callable[[Request, SnapshotCursor], Iterator[Section]] = import_module(
+            _PYTHON
+        ).sections
         yield from answer(request, reader)
         return
     for name, query, _line, chart in report.statements:

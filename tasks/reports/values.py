@@ -8,11 +8,15 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from postgres.lone_surrogates import unmask_shown
 from postgres.parameters import Value, ValueType
 
 _SHOWN_CHARACTERS = 80
 _MAX_DIGITS = 1000
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+#: More of a second than PostgreSQL keeps.
+_TOO_FINE = re.compile(r"[.,]\d{6}0*[1-9]")
 #: What an array's text may hold without quotes; the bare word NULL would be none.
 _BARE = re.compile(r"(?!null$)[\w.:+-]+", re.ASCII | re.IGNORECASE)
 
@@ -52,7 +56,7 @@ def meaning(value: Value) -> object:
 
 def shown(given: Any) -> str:
     """Show a foreign value in a message, shortened."""
-    text = repr(given)
+    text = unmask_shown(repr(given))
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
@@ -86,6 +90,9 @@ def _whole(bits: int) -> Callable[[Any], str | None]:
 def _numeric(given: Any) -> str | None:
     if isinstance(given, bool) or not isinstance(given, int | float | str | Decimal):
         return None
+    if isinstance(given, str) and not _NUMBER.fullmatch(given):
+        # Python takes spaces, underscores and the digits of every script.
+        return None
     try:
         number = Decimal(str(given))
     except (InvalidOperation, ValueError):
@@ -107,6 +114,8 @@ def _date(given: Any) -> str | None:
 
 
 def _timestamptz(given: Any) -> str | None:
+    if isinstance(given, str) and _TOO_FINE.search(given):
+        return None
     try:
         moment = datetime.fromisoformat(given) if isinstance(given, str) else given
     except ValueError:
@@ -130,12 +139,15 @@ def _uuid(given: Any) -> str | None:
 
 _TYPES: Mapping[ValueType, tuple[Callable[[Any], str | None], str]] = MappingProxyType(
     {
-        ValueType.TEXT: (_text, "a string without NUL characters"),
+        ValueType.TEXT: (_text, "a string without NUL characters or half surrogate pairs"),
         ValueType.INT: (_whole(32), "a whole number of 32 bits"),
         ValueType.BIGINT: (_whole(64), "a whole number of 64 bits"),
         ValueType.NUMERIC: (_numeric, f"a finite number of at most {_MAX_DIGITS} digits"),
         ValueType.DATE: (_date, "a date as YYYY-MM-DD"),
-        ValueType.TIMESTAMPTZ: (_timestamptz, "an ISO 8601 date and time with its offset"),
+        ValueType.TIMESTAMPTZ: (
+            _timestamptz,
+            "an ISO 8601 date and time with its offset, to the microsecond at most",
+        ),
         ValueType.BOOL: (_bool, "true or false"),
         ValueType.UUID: (_uuid, "a UUID"),
     }

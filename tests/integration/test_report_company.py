@@ -86,7 +86,9 @@ def text_of(settlement: Settlement) -> str:
 
 def running(child: Child) -> list[str]:
     """Return the queries of reports that the server runs just now."""
-    active = "SELECT query FROM pg_stat_activity WHERE state = 'active'"
+    active = (
+        "SELECT query FROM pg_stat_activity WHERE state = 'active' AND datname = current_database()"
+    )
     return [text for (text,) in query(child.pool.url, active) if text.startswith("/* celeriac ")]
 
 
@@ -182,6 +184,21 @@ def test_equal_ones_that_take_long_run_once(child: Child) -> None:
     assert ["twin-0"] * 2 == [(one.result or {})["run"] for one in others]
 
 
+def test_those_that_came_before_a_long_run_began_take_its_answer(child: Child) -> None:
+    """All at once, in one batch; who came later has a run of its own, for all of that sort."""
+    asked = {"params": {"seconds": COMPANY_SECONDS + 0.3}}
+    (first,) = settle_each(child, ask("first", "sleepy", **asked))
+    early = [ask(f"early-{n}", "sleepy", {"aside_seconds": 300.0}, **asked) for n in range(3)]
+    late = [ask(f"late-{n}", "sleepy", {"aside_seconds": 1e-6}, **asked) for n in range(2)]
+
+    settled = settle(child, *early, *late)
+
+    fates_of_late = [settled.pop(one.id).fate for one in late]
+    assert {"first"} == {(one.result or {})["run"] for one in settled.values()}
+    assert {(first.result or {})["url"]} == {(one.result or {})["url"] for one in settled.values()}
+    assert [Fate.WORKING, Fate.TAKEN] == fates_of_late
+
+
 def test_lone_one_that_takes_long_goes_on_at_once(child: Child) -> None:
     """Nobody else waits: the same child goes on with it, and the next time begins so."""
     asked = {"params": {"seconds": COMPANY_SECONDS + 0.3}}
@@ -192,6 +209,15 @@ def test_lone_one_that_takes_long_goes_on_at_once(child: Child) -> None:
     assert [("committed", 0)] == query(child.pool.url, "SELECT state, rows FROM celeriac.job")
     again, quick = settle_each(child, ask("b", "sleepy", **asked), small(1))
     assert (Fate.WORKING, Fate.COMMITTED) == (again.fate, quick.fate)
+
+
+def test_lone_one_that_is_cut_off_and_fails_is_buried_at_once(child: Child) -> None:
+    """The child that goes on with it says itself how it ended: nobody has to try again."""
+    (settled,) = settle_each(child, ask("slow", "slow"))
+
+    assert Fate.DEAD == settled.fate
+    assert "statement timeout (SQLSTATE 57014, slow.sql)" in str(settled.error)
+    assert [("dead",)] == query(child.pool.url, "SELECT state FROM celeriac.job")
 
 
 def test_progress_is_committed_and_revoking_ends_the_query(child: Child) -> None:
@@ -206,7 +232,7 @@ def test_progress_is_committed_and_revoking_ends_the_query(child: Child) -> None
         # But for the moment of a step, only the one that reads is in a transaction.
         wait_for(lambda: query(child.pool.url, IN_TRANSACTION) == [("active",)], what="no other")
         child.signals.unwant("long")
-        (settled,) = future.result(30)
+        (settled,) = future.result(60)
 
     assert rows > 0
     assert "/* celeriac report=rows job=long */" in query_text
@@ -233,7 +259,7 @@ def test_second_delivery_leaves_a_living_run_alone(child: Child, tmp_path: Path)
             (alone,) = settle_each(other, ask("long", "sleepy", {"takes_long": True}, **asked))
         after = list(drafts.iterdir())
         child.signals.unwant("long")
-        (settled,) = future.result(30)
+        (settled,) = future.result(60)
 
     assert (Fate.WORKING, Fate.COMMITTED) == (again["long"].fate, again["small-01"].fate)
     assert Fate.TAKEN == alone.fate
@@ -248,7 +274,7 @@ def test_stopping_worker_gives_a_long_one_back(child: Child) -> None:
         future = pool.submit(settle_each, child, asked)
         wait_for(lambda: running(child), what="the query")
         child.signals.stop()
-        (settled,) = future.result(30)
+        (settled,) = future.result(60)
 
     assert Fate.GIVEN_BACK == settled.fate
     assert [("working",)] == query(child.pool.url, "SELECT state FROM celeriac.job")
@@ -308,18 +334,19 @@ def test_locked_table_is_waited_for(child: Child) -> None:
 
 def test_report_waits_for_the_commit_that_it_is_to_show(child: Child) -> None:
     """It goes on once that is there; a dead job, or one that never comes, is said to be."""
-    here = "SELECT pg_current_wal_lsn()::text"
+    here = "SELECT pg_current_wal_insert_lsn()::text"
     ((position,),) = query(child.pool.url, here)
     asked = {"params": {"n": 1}}
 
     before = settle_each(child, ask("a", "small", after="small-05", **asked))
     settle(child, small(5), ask("broken", "broken"))
-    after, at, dead, never = settle_each(
+    after, at, dead, never, ahead = settle_each(
         child,
         ask("a", "small", after="small-05", **asked),
         ask("b", "small", after=position, **asked),
         ask("c", "small", after="broken", **asked),
         ask("d", "small", {"waited_seconds": REPORT_SECONDS + 1}, after="nothing", **asked),
+        ask("e", "small", after="FFFFFFFF/1", **asked),
     )
 
     assert [Fate.TAKEN] == [one.fate for one in before]
@@ -329,3 +356,5 @@ def test_report_waits_for_the_commit_that_it_is_to_show(child: Child) -> None:
         dead.error,
     )
     assert Fate.DEAD == never.fate
+    words = "waits until 'FFFFFFFF/1' is seen where reports are read"
+    assert (Fate.TAKEN, words) == (ahead.fate, ahead.error)

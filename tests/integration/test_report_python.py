@@ -27,6 +27,7 @@ from tasks.reports.in_python.read_frame import read_frame
 from tasks.reports.in_python.reader import Reader
 from tasks.reports.request import request_of
 from tests.integration.batches import body_of, child_on, settle
+from tests.integration.shop import query
 from worker.delivery import Delivery, Fate
 from worker.embedded import EmbeddedPostgres
 
@@ -40,6 +41,22 @@ SELECT * FROM (VALUES
    '  ', '', '[]', -7)
 ) AS v (whole, float, truth, day, naive, zoned, words, more, bytes, json, number)
 """
+
+DEAF = '''"""celeriac
+title = "Deaf"
+"""
+import os, signal
+
+
+def report(read):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            pass
+    except BaseException:
+        pass
+    raise ValueError("the loop was torn")
+'''
 
 
 @dataclass
@@ -394,6 +411,29 @@ def test_end_of_the_child_is_no_answer(study: Study, body: str) -> None:
     assert signal.SIGTERM - 256 == caught.value.code
 
 
+def test_report_that_catches_the_end_of_its_child_is_not_buried(
+    database: str, tmp_path: Path
+) -> None:
+    """Whatever it says then is no answer: the ledger has it under way, for another child."""
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "targets.toml").touch()
+    (tmp_path / "reports" / "deaf.py").write_text(DEAF)
+    deaf = Delivery("deaf", "celeriac.report", body_of({"name": "deaf"}), takes_long=True)
+    before = signal.signal(signal.SIGTERM, _shutdown_cleanup)
+
+    try:
+        with (
+            child_on(database, tmp_path / "artifacts", catalog=tmp_path) as child,
+            pytest.raises(SystemExit),
+        ):
+            settle(child, deaf)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        clear_terminate_handler_fired()
+
+    assert [("working", None)] == query(database, "SELECT state, error FROM celeriac.job")
+
+
 def test_failing_report_buries_its_own_job(database: str, tmp_path: Path) -> None:
     """A child that runs broken reports buries each with its words, and goes on with the next."""
     bodies = {
@@ -401,12 +441,14 @@ def test_failing_report_buries_its_own_job(database: str, tmp_path: Path) -> Non
         "refused": "read('SELECT nothing FROM nowhere')",
         "fine": "return read('SELECT 1 AS n')",
         "torn": r"raise ValueError('a\0b\ud800' + 'x' * 10_000)",
+        "endless": "while True: pass",
         "wordy": "read('SELECT repeat(:x, 10_000)::int', x='y')",
     }
     (tmp_path / "reports").mkdir()
     (tmp_path / "targets.toml").touch()
     for name, body in bodies.items():
-        text = f'"""celeriac\ntitle = "T"\nformat = "csv"\n"""\ndef report(read):\n    {body}\n'
+        head = 'title = "T"\nformat = "csv"\n' + ("timeout = 0.5\n" if name == "endless" else "")
+        text = f'"""celeriac\n{head}"""\ndef report(read):\n    {body}\n'
         (tmp_path / "reports" / f"{name}.py").write_text(text)
 
     with child_on(database, tmp_path / "artifacts", catalog=tmp_path) as child:
@@ -423,6 +465,8 @@ def test_failing_report_buries_its_own_job(database: str, tmp_path: Path) -> Non
     assert words == ended["broken"].error
     assert 'relation "nowhere" does not exist' in str(ended["refused"].error)
     assert r"report torn: torn.py, line 6: ValueError: a\x00b\ud800xxx" in str(ended["torn"].error)
+    words = "report endless: endless.py, line 7: OutOfTime: it computed past its timeout"
+    assert words == ended["endless"].error
     assert "report wordy: invalid input syntax for type integer" in str(ended["wordy"].error)
     assert 2_000 >= max(len(str(one.error)) for one in ended.values())
     assert (ended["fine"].result or {})["rows"] == 1

@@ -2,10 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from postgres.transaction import transaction
 from tasks.reports.artifacts.archive import Archive, artifact_of, open_archive
 from tasks.reports.artifacts.artifact import drafted
 from tasks.stores import StoreTrouble
+from tests.acceptance.console import Console, console_on
 from tests.integration.shop import query
-from tests.workers import ROOT
 from worker.artifacts.at_hand import archive_at_hand
 from worker.artifacts.removal import (
     expire,
@@ -348,10 +347,11 @@ def test_commands_verify_and_purge(cellar: Cellar) -> None:
     """`reports verify` ends with 1 and an object for each fault; `reports purge` removes."""
     due, orphan = cellar.put("a", days=200), cellar.put("b", days=9, count=False)
 
-    before = run(cellar, "verify", "--json")
-    look = run(cellar, "purge", "--dry-run")
-    files = cellar.files()
-    done = run(cellar, "purge")
+    with console_of(cellar) as console:
+        before = console.run("reports", "verify", "--json")
+        look = console.run("reports", "purge", "--dry-run")
+        files = cellar.files()
+        done = console.run("reports", "purge")
 
     faults = [json.loads(line)["fault"] for line in before.stdout.splitlines()]
     assert (1, ["uncounted"]) == (before.returncode, faults)
@@ -363,15 +363,14 @@ def test_commands_verify_and_purge(cellar: Cellar) -> None:
     assert "1 file removed: not counted by any run" in done.stdout
 
 
-def run(cellar: Cellar, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command on the cellar, as an operator does."""
+@contextmanager
+def console_of(cellar: Cellar) -> Iterator[Console]:
+    """Let an operator type commands on the cellar."""
     env = {
-        **os.environ,
         "CELERIAC_BROKER_URL": "redis://localhost/0",
         "CELERIAC_RESULT_URL": "redis://localhost/1",
         "CELERIAC_DATABASE_URL": cellar.database,
         "CELERIAC_ARTIFACTS": str(cellar.root),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")]),
     }
-    command = [sys.executable, "-m", "worker", "reports", *words]
-    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    with console_on(env) as console:
+        yield console

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 
-from tasks.reports.artifacts.artifact import drafted
+from tasks.reports.artifacts.artifact import drafted, stem_of
 from tests.integration.batches import body_of, child_on, settle_each
 from tests.integration.press import NUMBERS
 from tests.integration.shop import query
@@ -67,13 +67,66 @@ def test_run_speaks_while_its_file_is_put(database: str, tmp_path: Path) -> None
     assert [(manifest["sha256"], manifest["ledger"])] == runs
 
 
+class Picky(MemoryFileSystem):
+    """A store that never takes the file of one job."""
+
+    protocol = "picky"
+    refused: ClassVar[str] = stem_of("refused")
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("picky://", "memory://")))
+
+    def put_file(self, lpath: str, rpath: str, **more: Any) -> None:
+        if self.refused in rpath:
+            raise PermissionError("not this one")
+        super().put_file(lpath, rpath, **more)
+
+
+fsspec.register_implementation("picky", Picky, clobber=True)
+
+
+def test_refused_file_is_its_own_reports_trouble(database: str, tmp_path: Path) -> None:
+    """Small reports that go together wait or commit each by itself."""
+    (tmp_path / "reports").mkdir()
+    for name in ("numbers", "others"):
+        (tmp_path / "reports" / f"{name}.sql").write_text(NUMBERS)
+    (tmp_path / "targets.toml").touch()
+
+    with child_on(database, "picky://picked", catalog=tmp_path, company_seconds=60) as child:
+        refused, taken = settle_each(
+            child,
+            Delivery("refused", "celeriac.report", body_of({"name": "numbers"})),
+            Delivery("taken", "celeriac.report", body_of({"name": "others"})),
+        )
+
+    assert (Fate.TAKEN, Fate.COMMITTED) == (refused.fate, taken.fate)
+    assert "PermissionError: not this one" in str(refused.error)
+    assert [("taken",)] == query(database, "SELECT job_id FROM celeriac.report_run")
+    assert 2 == len(MemoryFileSystem().find("/picked"))
+
+
+def test_what_is_sent_and_not_published_does_not_stay() -> None:
+    """Nobody would count it: whoever gives up takes it back."""
+    with drafted("memory://given-up", "numbers", "a", "csv") as draft:
+        draft.file.write(b"n\n")
+        draft.seal()
+        draft.prepare({})
+        draft.sync()
+        sent = MemoryFileSystem().find("/given-up")
+
+    assert 2 == len(sent)
+    assert [] == MemoryFileSystem().find("/given-up")
+
+
 def test_what_was_sent_for_nothing_is_taken_back() -> None:
     """Neither the file nor its manifest stays in the store; publishing puts nothing twice."""
     store = MemoryFileSystem()
     with drafted("memory://taken", "numbers", "a", "csv") as draft:
         draft.file.write(b"n\n")
         draft.seal()
-        draft.send({})
+        draft.prepare({})
+        draft.sync()
         sent = store.find("/taken")
         draft.publish({"put": "again"})
         texts = {store.cat_file(path) for path in sent}

@@ -93,30 +93,39 @@ def test_bad_parameters_are_named(tmp_path: Path, given: dict[str, object], word
     [
         ("SELECT 1", "must begin with a comment"),
         ("SELECT 1 /* celeriac\ntitle = 'a' */", "must begin with a comment"),
-        ("/* celeriac */ SELECT 1", "missing required field `title`"),
+        ("/* celeriac */ SELECT 1", "line 1: missing required field `title`"),
         ("/* celeriac\ntitle = */ SELECT 1", "line 2: Invalid value"),
-        ("/* celeriac\ntitle = 'a'\ncolour = 'b' */ SELECT 1", "unknown field `colour`"),
-        ("/* celeriac\ntitle = 'a'\nformat = 'pdf' */ SELECT 1", "'pdf'"),
+        ("/* celeriac\ntitle = 'a'\ncolour = 'b' */ SELECT 1", "line 3: unknown field `colour`"),
+        ("/* celeriac\ntitle = 'a'\nformat = 'pdf' */ SELECT 1", "line 3: format .* html, .*'pdf'"),
+        ("/* celeriac\ntitle = 'a' */\nSELECT 1,\n '", "line 4: a ' is opened and never closed"),
+        ("/* celeriac\ntitle = 'a' */\nSELECT $a$1", r"line 3: a \$a\$ is opened and never"),
         ("/* celeriac\ntitle = 'a'\n[params.x]\ntype='money' */ SELECT :x", "params.x: .*'money'"),
         ("/* celeriac\ntitle = 'a'\n[params.x]\ntype='int'\ndefault='b' */ SELECT :x", "params.x"),
         ("/* celeriac\ntitle = 'a'\n[params.x]\ntype = 'int' */ SELECT 1", "never uses :x"),
         ("/* celeriac\ntitle = 'a' */ SELECT :x", "declare it in .params.x."),
         ("/* celeriac\ntitle = 'a' */ SELECT 1; SELECT 2", "one statement"),
-        ("/* celeriac\ntitle = 'a'\n[chart]\nkind='pie'\nx='a'\ny='b' */ SELECT 1", "'pie'"),
+        (
+            "/* celeriac\ntitle = 'a'\n[chart]\nkind='pie'\nx='a'\ny='b' */ SELECT 1",
+            "line 4: .*'pie'",
+        ),
         ("/* celeriac\ntitle = 'a'\nfresh_for = 'soon' */ SELECT 1", "fresh_for .*, got 'soon'"),
         ("/* celeriac\ntitle = 'a'\ntimeout = '2 min' */ SELECT 1", "at most the 60 s of CELERIAC"),
         ("/* celeriac\ntitle = 'a'\nmax_rows = 0 */ SELECT 1", "max_rows must be 1 or more, got 0"),
-        ("/* celeriac\ntitle = 'a'\nschedule = 'now' */ SELECT 1", "schedule must be five fields"),
+        ("/* celeriac\ntitle = 'a'\nschedule = 'now' */ SELECT 1", "line 3: schedule must be five"),
+        (
+            "/* celeriac\ntitle = 'a'\n[schedule]\nmissed='no'\ncron='* * * * *' */",
+            "line 4: .*'no'",
+        ),
     ],
 )
 def test_mistakes_name_the_file(tmp_path: Path, text: str, words: str) -> None:
-    """A file that cannot be served is named with its mistake."""
+    """A file that cannot be served is named with its mistake, and the line that this is about."""
     path = write(tmp_path, "broken.sql", text)
 
     with pytest.raises(BadCatalog, match=words) as caught:
         load_reports(tmp_path, most_seconds=60)
 
-    assert str(caught.value).startswith(str(path))
+    assert str(caught.value).startswith(f"{path}: line ")
 
 
 @pytest.mark.parametrize("name", ["Orders.sql", "a-b.py", "9.sql", ".sql", "a b.sql"])

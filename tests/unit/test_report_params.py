@@ -47,8 +47,8 @@ def test_texts_are_read_by_their_type(given: str, expected: dict[str, Any]) -> N
     assert expected == params_of(REPORT, [given])
 
 
-@pytest.mark.parametrize("given", ["n", "words=[1"])
-def test_what_cannot_be_read_is_told(given: str) -> None:
-    """A pair without its sign, or a list that is no JSON, is refused."""
+@pytest.mark.parametrize("given", [["n"], ["words=[1"], ["n=1", "n=2"]])
+def test_what_cannot_be_read_is_told(given: list[str]) -> None:
+    """A pair without its sign, a list that is no JSON, and a second value are refused."""
     with pytest.raises(click.BadParameter):
-        params_of(REPORT, [given])
+        params_of(REPORT, given)

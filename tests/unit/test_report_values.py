@@ -27,6 +27,8 @@ SOME_ID = "0198f3a2-7c1e-7000-8000-00000000000a"
         ("date", date(2013, 1, 31), "2013-01-31"),
         ("timestamptz", "2013-01-01T05:00:00Z", "2013-01-01T05:00:00+00:00"),
         ("timestamptz", datetime(2013, 1, 1, tzinfo=UTC), "2013-01-01T00:00:00+00:00"),
+        ("timestamptz", "2013-01-01T05:00:00.123456000Z", "2013-01-01T05:00:00.123456+00:00"),
+        ("numeric", "-.5e-1", "-0.05"),
         ("bool", False, "false"),
         ("uuid", SOME_ID.upper(), SOME_ID),
         ("uuid", UUID(SOME_ID), SOME_ID),
@@ -56,6 +58,10 @@ def test_good_values_become_text(kind: str, given: Any, expected: str | None) ->
         ("numeric", "1e999999999"),
         ("numeric", True),
         ("numeric", "1;"),
+        ("numeric", "1_000"),
+        ("numeric", " 1 "),
+        ("numeric", "\u0661"),
+        ("timestamptz", "2013-01-01T05:00:00.123456001Z"),
         ("date", "2013-02-30"),
         ("date", "20130131"),
         ("date", datetime(2013, 1, 1, tzinfo=UTC)),
@@ -81,3 +87,9 @@ def test_long_values_are_shortened_in_messages() -> None:
         value_of(ValueType.DATE, "x" * 1_000_000)
 
     assert len(str(caught.value)) < 200
+
+
+def test_half_a_pair_is_shown_as_it_was_sent() -> None:
+    """A text that came masked, as no UTF-8 can hold it, is not blamed for the mask."""
+    with pytest.raises(BadValue, match=r"half surrogate pairs, got 'a\\ud800b'$"):
+        value_of(ValueType.TEXT, "a\0ud800b")

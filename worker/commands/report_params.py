@@ -17,7 +17,14 @@ def params_of(report: DeclaredReport, given: Sequence[str]) -> dict[str, Any]:
     An array is a JSON list, or its elements with commas between them. Whether a value may be
     given is not judged here.
     """
-    pairs = dict(map(_pair, given))
+    pairs: dict[str, str] = {}
+    for name, text in map(_pair, given):
+        if name in pairs:
+            raise click.BadParameter(
+                f"{name} is given twice, {pairs[name]!r} and {text!r}: give it once, a list as 1,2",
+                param_hint="'-p'",
+            )
+        pairs[name] = text
     return {name: _given(report.header.params, name, text) for name, text in pairs.items()}
 
 

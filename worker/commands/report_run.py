@@ -54,7 +54,7 @@ def run_report(
     reports = load_reports(settings.catalog, settings.report_seconds)
     report = chosen_report(reports, name)
     try:
-        asked = format_ or (_format_of(output) if output else None)
+        asked = _format_asked(format_, output) if output else format_
         request = request_of(reports, name, params_of(report, params), asked)
         final = output or Path(f"{name}.{request.format.value}")
         began = time.monotonic()
@@ -97,10 +97,18 @@ def _heard(writing: Future[list[Written]], reader: SnapshotCursor) -> list[Writt
         raise
 
 
-def _format_of(output: Path) -> str | None:
-    """Tell the format by the longest end of a file's name that is one."""
+def _format_asked(given: str | None, output: Path) -> str | None:
+    """Return the format that a file's name asks for; it may not promise another than is given."""
     ends = sorted((one.value for one in Format), key=len, reverse=True)
-    return next((end for end in ends if output.name.endswith(f".{end}")), None)
+    named = next((end for end in ends if output.name.endswith(f".{end}")), None)
+    if given is not None and named not in (None, given):
+        raise BadValue(f"format is {given}, but output {output.name!r} has the name of {named}")
+    if given is None and named is None and output.suffix:
+        raise BadValue(
+            f"output must end with one of {', '.join(f'.{end}' for end in Format)}, got "
+            f"{output.name!r}: name it so, or say --format"
+        )
+    return given or named
 
 
 @contextmanager

@@ -15,12 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from postgres.pool import Pool
 from postgres.report_files import Chosen, count_counted
 from postgres.transaction import transaction
+from tasks.reports.declared.catalog import load_reports
 from worker.artifacts.at_hand import archive_at_hand
 from worker.artifacts.removal import grace_seconds, uncounted
 from worker.artifacts.verify import Fault, Finding, verify
 from worker.commands.choosing import Moment
 from worker.commands.connect import ledger_pool
 from worker.commands.layout import counted, printable
+from worker.commands.report_check import chosen_report
 from worker.outside import settings_of_this_process
 
 
@@ -39,6 +41,8 @@ def verify_files(report: str | None, since: datetime | None, *, as_json: bool) -
     with closing(ledger_pool()) as pool, _bar() as bar:
         with transaction(pool) as cursor:
             total = count_counted(chosen, cursor)
+            if report is not None and not count_counted(Chosen(report), cursor):
+                _refuse_unknown(report)
         task = bar.add_task("verifying", total=total)
         for finding in _findings(chosen, pool, lambda files: bar.advance(task, files)):
             faults += 1
@@ -46,6 +50,12 @@ def verify_files(report: str | None, since: datetime | None, *, as_json: bool) -
     summary = f"{counted(total, 'file')} verified, {counted(faults, 'fault')} found"
     click.echo(summary, err=as_json)
     sys.exit(1 if faults else 0)
+
+
+def _refuse_unknown(report: str) -> None:
+    """Refuse the name of a report that was never asked for, unless the catalog has it."""
+    settings = settings_of_this_process()
+    chosen_report(load_reports(settings.catalog, settings.report_seconds), report)
 
 
 def _findings(chosen: Chosen, pool: Pool, tell: Callable[[int], None]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from postgres.parameters import Value
 from tasks.reports.declared.header import Format, Header
+from tasks.reports.declared.mistake import placed
 from tasks.reports.declared.parameter import Parameter
 from tasks.reports.declared.read_python import read_python
 from tasks.reports.declared.read_sql import Statement, read_sql
@@ -39,7 +40,11 @@ class DeclaredReport:
     @property
     def formats(self) -> list[Format]:
         """The formats in which it can be written; which of them hold Python's, its run tells."""
-        return [one for one in Format if one.holds_sections or len(self.statements) <= 1]
+        return [one for one in Format if self.fits(one)]
+
+    def fits(self, format_: Format) -> bool:
+        """Tell whether it can be written so."""
+        return len(self.statements) <= 1 or format_.holds_sections
 
     @property
     def types(self) -> dict[str, Value]:
@@ -87,9 +92,15 @@ def _read(path: Path, most_seconds: float | None) -> DeclaredReport:
         raise ValueError(
             "the file's name must be a-z, 0-9 and _, begin with a letter and end in .sql or .py"
         )
-    header, statements = (read_python(path), ()) if path.suffix == ".py" else read_sql(path)
-    report = DeclaredReport(path.stem, header, path, statements)
-    _check(report, most_seconds)
+    try:
+        header, statements = (read_python(path), ()) if path.suffix == ".py" else read_sql(path)
+        report = DeclaredReport(path.stem, header, path, statements)
+        _check(report, most_seconds)
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        raise ValueError(placed(str(error), text)) from error
     return report
 
 
@@ -110,7 +121,7 @@ def _check(report: DeclaredReport, most_seconds: float | None) -> None:
 
 def check_format(report: DeclaredReport, format_: Format) -> None:
     """Refuse, by :class:`BadValue`, a format whose files cannot hold what the report gives."""
-    if format_ not in report.formats:
+    if not report.fits(format_):
         raise BadValue(
             f"format {format_.value} holds the rows of one statement, {report.name} has"
             f" {len(report.statements)}: take {' or '.join(report.formats)}"

@@ -33,6 +33,10 @@ class Format(StrEnum):
         return self in {Format.HTML, Format.XLSX}
 
 
+#: What a chart may be.
+CHARTS = ("bar", "line", "area", "point")
+
+
 class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The chart that a report draws of a statement's rows: two of its columns, or three."""
 

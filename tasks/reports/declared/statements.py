@@ -37,7 +37,11 @@ def cut(text: str, line: int, name: str) -> list[NamedQuery]:
 
     Raises :class:`BadQuery` with the line of the mistake.
     """
-    marks = list(_marks(text))
+    try:
+        marks = list(_marks(text))
+    except BadQuery as error:
+        where = line + text.count("\n", 0, error.at or 0)
+        raise BadQuery(f"line {where}: {error}") from error
     if not marks:
         return [_named(short(name), text, line)]
     _check_names(marks, text, line)

@@ -16,18 +16,21 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from postgres import Cursor
+from postgres.snapshot_cursor import SnapshotCursor
 from tasks.reports.answer import Picture, Rows, Section, Text
 from tasks.reports.declared.header import Unanswerable
 from tasks.reports.declared.read_python import FUNCTION
 from tasks.reports.formats.theme import render
 from tasks.reports.in_python.frames import FrameSource
+from tasks.reports.in_python.in_time import in_time
 from tasks.reports.in_python.reader import Reader
 from tasks.reports.request import Request
 from tasks.reports.values import meaning
 
 #: Whose handler of signals raises SystemExit, wherever the report is just then.
 _POOL = "billiard.common"
+#: So that a query under way is ended by the server, which says so.
+_GRACE_SECONDS = 1.0
 _ALLOWED = "a DataFrame, a chart of Altair, text, or a dict or list of those"
 
 
@@ -35,7 +38,7 @@ class BrokenReport(Unanswerable):
     """A report in Python that raised, or gave what is no answer."""
 
 
-def sections(request: Request, reader: Cursor) -> Iterator[Section]:
+def sections(request: Request, reader: SnapshotCursor) -> Iterator[Section]:
     """Yield what the report's function returns, all of it read from the snapshot of the reader.
 
     Raises :class:`BrokenReport` with the file's line for whatever the file
@@ -46,7 +49,9 @@ def sections(request: Request, reader: Cursor) -> Iterator[Section]:
     params = {name: meaning(value) for name, value in request.values.items()}
     try:
         with _beside(path):
-            given = _function(path)(read, **params)
+            function = _function(path)
+            with in_time(max(0.0, reader.left_seconds) + _GRACE_SECONDS):
+                given = function(read, **params)
             found = [_section(*named, path) for named in _named(request.report.name, given)]
     except (Exception, SystemExit) as error:
         _raise_end_of_the_process(error)
@@ -81,8 +86,8 @@ def _raise_end_of_the_process(error: BaseException) -> None:
 
 
 def _is_of_the_pool(error: SystemExit) -> bool:
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(frames) and frames[-1].f_globals.get("__name__") == _POOL
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_globals.get("__name__") == _POOL for frame in frames)
 
 
 @cache
