@@ -90,10 +90,17 @@ def _refused(error: psycopg2.Error, phase: Phase) -> Refused:
 
 
 def _sqlstate(error: psycopg2.Error, phase: Phase) -> str | None:
+    if _is_lost(error):
+        # Whatever the server said last: a trigger may say the same, and the connection lives on.
+        return None
     if error.pgcode or phase is Phase.CONNECT or _may_be_lost(error):
         return error.pgcode
     # A statement that the driver cannot send is no outage: waiting would never end.
     return UNSENT
+
+
+def _is_lost(error: psycopg2.Error) -> bool:
+    return error.cursor is not None and bool(error.cursor.connection.closed)
 
 
 def _may_be_lost(error: psycopg2.Error) -> bool:

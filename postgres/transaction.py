@@ -1,6 +1,6 @@
 """The one place that commits, rolls back, and sets savepoints."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -94,16 +94,18 @@ def set_savepoint(cursor: Cursor, name: str, phase: Phase) -> None:
         plain.execute(f"SAVEPOINT {name}")
 
 
-def rewind(
-    cursor: Cursor, name: str, phase: Phase, then: str, parameters: Mapping[str, object]
-) -> None:
+def rewind(cursor: Cursor, name: str, phase: Phase) -> None:
     """Undo what was done since a savepoint, which stays; whatever became of the cursor.
 
-    Also settings of the transaction, and cursors: what comes next finds nothing of it. Then
-    runs one statement more, in the same round trip.
+    Also settings of the transaction, and cursors: what comes next finds nothing of it.
     """
     with refusals(phase), cursor.connection.cursor() as plain:
-        plain.execute(f"ROLLBACK TO SAVEPOINT {name};\n{then}", parameters)
+        plain.execute(rewinding(name))
+
+
+def rewinding(name: str) -> str:
+    """Return what :func:`rewind` sends, to go before another statement in one round trip."""
+    return f"ROLLBACK TO SAVEPOINT {name};\n"
 
 
 def check_deferred_constraints(cursor: Cursor) -> None:

@@ -55,17 +55,26 @@ def find_bad_rows(group: TargetRows, cursor: Cursor) -> dict[Row, Suspect]:
     return suspects
 
 
-def try_each(target: Target, rows: Sequence[Row], cursor: Cursor) -> dict[Row, Refused]:
+def try_each(
+    target: Target, rows: Sequence[Row], cursor: Cursor, *, is_last_try: bool = False
+) -> dict[Row, Refused]:
     """Try each row alone, after what is there; return those that are refused, with the words.
 
     Where most of a sample are taken the others are not even tried: they count
-    as taken. Raises :class:`TargetRefused` for what is no fault of a row.
+    as taken. Raises :class:`TargetRefused` for what is no fault of a row, and
+    for what PL/pgSQL cannot catch: a cancellation, on the last try a row's fault.
     """
     sample, rest = rows[:_SAMPLE_ROWS], rows[_SAMPLE_ROWS:]
-    refused = _try_all(target, sample, cursor)
+    refused = _try_all(target, sample, cursor, is_last_try=is_last_try)
     if rest and len(refused) * 2 >= len(sample):
-        refused |= _try_all(target, rest, cursor)
+        refused |= _try_all(target, rest, cursor, is_last_try=is_last_try)
     return refused
+
+
+def is_about_rows(refused: Refused, *, is_last_try: bool) -> bool:
+    """Tell whether single rows are to blame, as far as the code says."""
+    decision = decide(refused.sqlstate, Phase.ROWS, jobs=1, is_last_try=is_last_try)
+    return decision is Decision.ROWS
 
 
 def find_values(target: Target, rows: Sequence[Row], cursor: Cursor) -> Mapping[Row, BadValue]:
@@ -130,7 +139,9 @@ def _bad_values(
     return find_bad_values(destination, rules, texts, cursor, risk=False)
 
 
-def _try_all(target: Target, rows: Sequence[Row], cursor: Cursor) -> dict[Row, Refused]:
+def _try_all(
+    target: Target, rows: Sequence[Row], cursor: Cursor, *, is_last_try: bool
+) -> dict[Row, Refused]:
     refused: dict[Row, Refused] = {}
     try:
         with time_zone(target.timezone, cursor):
@@ -140,7 +151,7 @@ def _try_all(target: Target, rows: Sequence[Row], cursor: Cursor) -> dict[Row, R
     except Refused as error:
         raise TargetRefused(target, error) from error
     for refusal in refused.values():
-        if decide(refusal.sqlstate, Phase.ROWS, jobs=1) is not Decision.ROWS:
+        if not is_about_rows(refusal, is_last_try=is_last_try):
             raise TargetRefused(target, refusal)
     return refused
 

@@ -28,6 +28,7 @@ from tasks.kind import (
     Outcome,
     Preview,
     Tools,
+    Waits,
     WholeWrites,
 )
 from tasks.redact import redact
@@ -107,7 +108,8 @@ class Ingest(Kind[IngestPayload]):
         groups = [
             TargetRows(self.targets[name], rows) for name, rows in sorted(_by_target(jobs).items())
         ]
-        written, closed = write_rows(groups, cursor)
+        is_last_try = any(job.is_last_try for job in jobs)
+        written, closed = write_rows(groups, cursor, is_last_try=is_last_try)
         quarantine(list(_quarantined(written)), cursor)
         return [*_outcomes(jobs, written, closed)]
 
@@ -179,11 +181,16 @@ def _outcomes(
     for job in jobs:
         closure = closed.get(job.id)
         if closure is not None:
-            yield Outcome(job.id, closure.state, error=closure.reason, closes=closure.target)
+            yield _closed(job.id, closure)
             continue
         others = exceptions.get(job.id, {})
         inserted = INGEST_KIND.rows(job.payload) - sum(others.values())
         yield Outcome(job.id, State.COMMITTED, Counts(inserted=inserted, **others))
+
+
+def _closed(job_id: str, closure: Closed) -> Outcome:
+    waits = Waits.AS_LONG_AS_IT_TAKES if closure.passes_by_itself else Waits.WITH_ITS_SUBJECT
+    return Outcome(job_id, closure.state, error=closure.reason, closes=closure.target, waits=waits)
 
 
 def _exceptions(written: Sequence[Written]) -> dict[str, dict[str, int]]:

@@ -57,6 +57,7 @@ class IngestFile(LongKind[IngestFilePayload]):
 
     name = INGEST_FILE
     queue = QUEUES[INGEST_FILE]
+    reads_reports = False
     payload = IngestFilePayload
     limits = Limits(jobs=1, rows=1, body_bytes=MAX_BODY_BYTES, seconds=_DAY_SECONDS)
 
@@ -107,7 +108,8 @@ class IngestFile(LongKind[IngestFilePayload]):
         with make_ahead(opened, steps.beat, _nothing) as source:
             read = partial(_reader, source, options, steps.position)
             reader = make_ahead(read, steps.beat, source.give_up)
-            loader = Loader(job.id, self._targets[job.payload.target], reader)
+            target = self._targets[job.payload.target]
+            loader = Loader(job.id, target, reader, job.is_last_try)
             run = _Run(steps, loader, source)
             if steps.position is None:
                 run.refuse_header()

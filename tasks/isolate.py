@@ -11,11 +11,10 @@ from functools import partial
 
 from postgres import Cursor
 from postgres.bad_rules import can_be_asked
-from postgres.decision import Decision, decide
 from postgres.errors import Phase, Refused
 from postgres.transaction import check_deferred_constraints, savepoint, trial
 from tasks.confirm import reason_of
-from tasks.find_bad_rows import Suspect, find_bad_rows, try_each
+from tasks.find_bad_rows import Suspect, find_bad_rows, is_about_rows, try_each
 from tasks.insert import TargetRefused, TargetRows, Written, insert
 from tasks.rows import Reason, Row
 from tasks.target import Target
@@ -32,6 +31,8 @@ class _Search:
     """What is known of one target's rows."""
 
     group: TargetRows
+    #: Whether a collision, too, is the fault of the row that met it: there were enough of them.
+    is_last_try: bool = False
     #: Rows that look bad, until they are tried.
     suspects: dict[Row, Suspect] = field(default_factory=dict)
     #: Rows that PostgreSQL refuses.
@@ -40,6 +41,10 @@ class _Search:
     @property
     def target(self) -> Target:
         return self.group.target
+
+    def blames_rows(self, refused: Refused) -> bool:
+        """Tell whether a refusal is about single rows."""
+        return is_about_rows(refused, is_last_try=self.is_last_try)
 
     def without(self, rows: Iterable[Row]) -> TargetRows:
         """Return the others, in the order of arrival."""
@@ -56,13 +61,16 @@ class _GuessedWrong(Exception):
     """Rows that looked bad were taken: what was written with the guess has to be undone."""
 
 
-def isolate(groups: Sequence[TargetRows], cursor: Cursor) -> list[Written]:
+def isolate(
+    groups: Sequence[TargetRows], cursor: Cursor, *, is_last_try: bool = False
+) -> list[Written]:
     """Write every row that can be written, and return the others as refused.
 
     A row that was refused is tried again when others came in, which may be
-    its parents, until nothing more is taken.
+    its parents, until nothing more is taken. On the last try also a row that
+    always collides is refused: a trigger may say so of it, for ever.
     """
-    searches = [_Search(group) for group in groups]
+    searches = [_Search(group, is_last_try) for group in groups]
     written = _write_by_guess(searches, cursor)
     if written is None:
         written = _write_by_halving(searches, cursor)
@@ -76,22 +84,24 @@ def _write_by_guess(searches: Sequence[_Search], cursor: Cursor) -> list[Written
     for guess in range(_MOST_GUESSES):
         try:
             write = partial(_write_and_confirm, searches, cursor, guess)
-            return _try_to_write(write, cursor)
+            return _try_to_write(write, searches, cursor)
         except _GuessedWrong:
             pass
     return None
 
 
-def _try_to_write(write: Callable[[], list[Written]], cursor: Cursor) -> list[Written] | None:
+def _try_to_write(
+    write: Callable[[], list[Written]], searches: Sequence[_Search], cursor: Cursor
+) -> list[Written] | None:
     """Undo what was written and return None if rows of it were refused."""
     try:
         with savepoint(cursor, "attempt", Phase.ROWS):
             return write()
     except TargetRefused as refusal:
-        if not _is_about_rows(refusal.refused):
+        if not any(one.blames_rows(refusal.refused) for one in searches):
             raise
     except Refused as refused:
-        if not _is_about_rows(refused):
+        if not any(one.blames_rows(refused) for one in searches):
             raise
     return None
 
@@ -108,7 +118,7 @@ def _write_and_confirm(searches: Sequence[_Search], cursor: Cursor, guess: int) 
     is_wrong = False
     for one in searches:
         suspects = one.only(one.suspects).rows
-        one.refused = try_each(one.target, suspects, cursor)
+        one.refused = _try_each(one, suspects, cursor)
         is_wrong |= len(one.refused) < len(suspects)
     if is_wrong:
         for one in searches:
@@ -142,7 +152,7 @@ def _try_again(searches: Sequence[_Search], cursor: Cursor) -> list[TargetRows]:
     for one in searches:
         left = one.only({**one.suspects, **one.refused}).rows
         one.suspects = {row: one.suspects.get(row, Suspect(row)) for row in left}
-        refused = try_each(one.target, left, cursor)
+        refused = _try_each(one, left, cursor)
         welcome = [row for row in left if row not in refused]
         refused.update(_bad_rows(one, welcome, cursor))
         one.refused = refused
@@ -158,7 +168,7 @@ def _bad_rows(one: _Search, rows: Sequence[Row], cursor: Cursor) -> Iterator[tup
         with savepoint(cursor, "piece", Phase.ROWS, release=True):
             insert(TargetRows(one.target, rows), cursor)
     except TargetRefused as refusal:
-        if not _is_about_rows(refusal.refused):
+        if not one.blames_rows(refusal.refused):
             raise
         if len(rows) == 1:
             yield rows[0], refusal.refused
@@ -168,7 +178,7 @@ def _bad_rows(one: _Search, rows: Sequence[Row], cursor: Cursor) -> Iterator[tup
 
 def _bad_among(one: _Search, rows: Sequence[Row], cursor: Cursor) -> Iterator[tuple[Row, Refused]]:
     """Search rows that were refused together."""
-    refused = try_each(one.target, rows, cursor) if len(rows) <= _FEW_ROWS else {}
+    refused = _try_each(one, rows, cursor) if len(rows) <= _FEW_ROWS else {}
     if refused:
         yield from refused.items()
         yield from _bad_rows(one, [row for row in rows if row not in refused], cursor)
@@ -176,6 +186,30 @@ def _bad_among(one: _Search, rows: Sequence[Row], cursor: Cursor) -> Iterator[tu
     half = len(rows) // 2
     yield from _bad_rows(one, rows[:half], cursor)
     yield from _bad_rows(one, rows[half:], cursor)
+
+
+def _try_each(one: _Search, rows: Sequence[Row], cursor: Cursor) -> dict[Row, Refused]:
+    if not one.is_last_try:
+        return try_each(one.target, rows, cursor)
+    try:
+        with trial(cursor, "each", Phase.ROWS):
+            return try_each(one.target, rows, cursor, is_last_try=True)
+    except TargetRefused as refusal:
+        if not one.blames_rows(refusal.refused):
+            raise
+    # PL/pgSQL, which tries them, cannot catch a cancellation: row by row, a statement each.
+    return {row: refused for row in rows if (refused := _refusal(one, row, cursor))}
+
+
+def _refusal(one: _Search, row: Row, cursor: Cursor) -> Refused | None:
+    try:
+        with trial(cursor, "single", Phase.ROWS):
+            insert(TargetRows(one.target, [row]), cursor)
+    except TargetRefused as refusal:
+        if not one.blames_rows(refusal.refused):
+            raise
+        return refusal.refused
+    return None
 
 
 def _write_together(
@@ -194,7 +228,7 @@ def _write_together(
         check_deferred_constraints(cursor)
         return written
 
-    return _try_to_write(write, cursor)
+    return _try_to_write(write, searches, cursor)
 
 
 def _reasons(one: _Search, cursor: Cursor) -> Iterator[tuple[Row, Reason]]:
@@ -205,7 +239,3 @@ def _reasons(one: _Search, cursor: Cursor) -> Iterator[tuple[Row, Reason]]:
 
 def _kept(groups: Iterable[TargetRows]) -> list[TargetRows]:
     return [group for group in groups if group.rows]
-
-
-def _is_about_rows(refused: Refused) -> bool:
-    return decide(refused.sqlstate, Phase.ROWS, jobs=1) is Decision.ROWS

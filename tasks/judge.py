@@ -20,12 +20,13 @@ class Closed:
     """Why nothing of a job is written.
 
     HELD, or QUEUED for a while: its target is closed. DEAD: it brought a bad
-    row for a target that rejects such jobs.
+    row for a target that rejects such jobs. What ``passes_by_itself`` holds nothing.
     """
 
     state: State
     reason: str
     target: str
+    passes_by_itself: bool = False
 
 
 @dataclass(slots=True)

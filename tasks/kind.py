@@ -79,8 +79,11 @@ class Job(Generic[Payload]):
     payload: Payload
     #: For how long it was asked to wait so far, by this worker.
     waited_seconds: float = 0.0
-    #: For how long it has not been its turn: that, or the time since it was found to take long.
+    #: How long ago it came to this worker, if jobs of its kind may take long.
     aside_seconds: float = 0.0
+    #: Whether it was tried alone, and collided as often as it may: if something of it always
+    #: does, that has to be found now, or the job is buried.
+    is_last_try: bool = False
 
 
 class Waits(StrEnum):
@@ -88,6 +91,8 @@ class Waits(StrEnum):
 
     #: Until its subject is free, and with it all jobs of that subject; in the end it is held.
     WITH_ITS_SUBJECT = "with its subject"
+    #: The same, but for trouble that passes by itself: held only if no more jobs can wait here.
+    AS_LONG_AS_IT_TAKES = "as long as it takes"
     #: By itself, longer each time; nobody waits with it, and nothing is counted.
     BY_ITSELF = "by itself"
     #: Nothing stood in its way, only time: it was not begun, and goes first.

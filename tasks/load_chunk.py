@@ -69,6 +69,8 @@ class Loader:
     job_id: str
     target: Target
     reader: Reader
+    #: Whether a record that always collides is bad: see :func:`tasks.write_rows.write_rows`.
+    is_last_try: bool = False
     #: The last chunk had bad rows: the next one will hardly go in as a whole.
     _is_in_doubt: bool = field(default=False, init=False)
     #: What broke rules that cost much to look at.
@@ -102,7 +104,7 @@ class Loader:
         return refuse_members(target, see_table(target, cursor), self.members(cursor))
 
     def _may_copy(self, chunk: Chunk, cursor: Cursor) -> bool:
-        if self.reader.shape is not Shape.CSV or not chunk.is_utf8:
+        if self.is_last_try or self.reader.shape is not Shape.CSV or not chunk.is_utf8:
             return False
         return not (chunk.has_end_marker and misreads_end_marker(cursor))
 
@@ -218,7 +220,7 @@ class Loader:
         rows = maker.read(piece)
         # How many may be bad is a matter of the whole file, and looked at there.
         group = TargetRows(replace(self.target, max_bad=None), rows.good)
-        written, closed = write_rows([group], cursor)
+        written, closed = write_rows([group], cursor, is_last_try=self.is_last_try)
         for one in closed.values():
             raise ChunkRefused(one.state, one.reason)
         refused = [*rows.bad, *(pair for one in written for pair in one.refused)]

@@ -16,13 +16,15 @@ from dataclasses import dataclass, field
 
 from celeriac.contract import State
 from postgres import Cursor
-from postgres.decision import Decision, decide
+from postgres.decision import Decision, decide, passes_by_itself, when_the_server_is_well
 from postgres.errors import Phase, Refused
-from postgres.transaction import check_deferred_constraints, savepoint
+from postgres.server_trouble import is_well
+from postgres.transaction import check_deferred_constraints, savepoint, trial
 from tasks.fit import Fitted, fit
 from tasks.insert import TargetRefused, TargetRows, Written, insert, reread_table
 from tasks.isolate import isolate
 from tasks.judge import Closed, Verdicts, judge, rejection
+from tasks.troubled import find_troubled
 
 #: How often a table may turn out altered in one batch before its target is closed.
 _MOST_LOOKS = 3
@@ -38,6 +40,12 @@ class _Knowledge:
     alone: dict[str, None] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
     looks: Counter[str] = field(default_factory=Counter)
+    #: Whether a collision, too, is the fault of a row: there were enough of them.
+    is_last_try: bool = False
+
+    def decide(self, refused: Refused) -> Decision:
+        """Return what follows from a refusal of one target."""
+        return decide(refused.sqlstate, refused.phase, jobs=1, is_last_try=self.is_last_try)
 
     def out(self, groups: Sequence[TargetRows]) -> dict[str, Closed]:
         """Return the jobs of which nothing may be written: a job is atomic."""
@@ -66,13 +74,14 @@ class _Learned(Exception):
 
 
 def write_rows(
-    groups: Sequence[TargetRows], cursor: Cursor
+    groups: Sequence[TargetRows], cursor: Cursor, *, is_last_try: bool = False
 ) -> tuple[list[Written], dict[str, Closed]]:
     """Write what can be written; return that, and of which jobs nothing was and why.
 
-    Raises :class:`Refused` for what is no matter of single rows or targets.
+    On the last try a row that always collides is bad. Raises :class:`Refused`
+    for what is no matter of single rows or targets.
     """
-    known = _Knowledge()
+    known = _Knowledge(is_last_try=is_last_try)
     while True:
         out = known.out(groups)
         try:
@@ -80,9 +89,9 @@ def write_rows(
                 written, rejected = _write_round(groups, out, known, cursor)
             return written, out | rejected
         except TargetRefused as refusal:
-            _learn(refusal, known)
+            _learn(refusal, groups, known, cursor)
         except Refused as refused:
-            _learn_from_constraints(refused, groups, known)
+            _learn_from_constraints(refused, groups, known, cursor)
         except _Learned as learned:
             _learn_from_bad_rows(learned.verdicts, groups, known)
 
@@ -96,7 +105,7 @@ def _write_round(
     written += _write_open(together, known, cursor)
     rejected: dict[str, Closed] = {}
     for job in known.alone:
-        mine, closed = _write_alone([_only(one.group, job) for one in fitted], cursor)
+        mine, closed = _write_alone([_only(one.group, job) for one in fitted], known, cursor)
         written += mine
         if closed is not None:
             rejected[job] = closed
@@ -130,16 +139,17 @@ def _write_open(
             yield insert(group, cursor)
     doubted = [group for group in groups if group.target.name in known.doubted]
     if doubted:
-        yield from isolate(doubted, cursor)
+        yield from isolate(doubted, cursor, is_last_try=known.is_last_try)
     check_deferred_constraints(cursor)
 
 
 def _write_alone(
-    groups: Sequence[TargetRows], cursor: Cursor
+    groups: Sequence[TargetRows], known: _Knowledge, cursor: Cursor
 ) -> tuple[list[Written], Closed | None]:
+    groups = [group for group in groups if group.rows]
     try:
         with savepoint(cursor, "alone", Phase.ROWS, release=True):
-            written = isolate([group for group in groups if group.rows], cursor)
+            written = isolate(groups, cursor, is_last_try=known.is_last_try)
             closed = rejection(written)
             if closed is not None:
                 raise _Rejected(closed)
@@ -148,10 +158,12 @@ def _write_alone(
         return [], rejected.closed
 
 
-def _learn(refusal: TargetRefused, known: _Knowledge) -> None:
+def _learn(
+    refusal: TargetRefused, groups: Sequence[TargetRows], known: _Knowledge, cursor: Cursor
+) -> None:
     """Add one fact about the target, or raise what PostgreSQL said if there is none."""
     name, refused = refusal.target.name, refusal.refused
-    match decide(refused.sqlstate, refused.phase, jobs=1):
+    match known.decide(refused):
         case Decision.ROWS if name not in known.doubted:
             known.doubted.add(name)
         case Decision.HOLD if known.looks[name] < _MOST_LOOKS:
@@ -162,20 +174,89 @@ def _learn(refusal: TargetRefused, known: _Knowledge) -> None:
             known.closed[name] = Closed(State.HELD, str(refused), name)
         case Decision.BUSY:
             known.closed[name] = Closed(State.QUEUED, str(refused), name)
+        case Decision.WAIT if _is_of_the_target(refused, cursor):
+            _learn_from_trouble(refusal, groups, known, cursor)
         case _:
             raise refused
 
 
-def _learn_from_constraints(
-    refused: Refused, groups: Sequence[TargetRows], known: _Knowledge
+def _is_of_the_target(refused: Refused, cursor: Cursor) -> bool:
+    """Whether trouble that looks like the server's is that of one target: the server is asked."""
+    decision = when_the_server_is_well(refused.sqlstate, refused.phase, jobs=1)
+    return decision is Decision.BUSY and is_well(cursor)
+
+
+def _learn_from_trouble(
+    refusal: TargetRefused, groups: Sequence[TargetRows], known: _Knowledge, cursor: Cursor
 ) -> None:
-    """Doubt every target: a deferred constraint does not say whose row broke it."""
-    names = {group.target.name for group in groups} - known.closed.keys()
-    if decide(refused.sqlstate, refused.phase, jobs=1) is not Decision.ROWS:
+    """Leave out the few jobs that bring it about, or close the target if there is no telling."""
+    name, out = refusal.target.name, known.out(groups)
+    (group,) = [_without(group, out) for group in groups if group.target is refusal.target]
+
+    def is_in_trouble(jobs: Sequence[str]) -> bool:
+        tried = frozenset(jobs)
+        piece = TargetRows(group.target, [row for row in group.rows if row.job_id in tried])
+        said = _refusal_of(piece, known, cursor)
+        return said is not None and known.decide(said.refused) is Decision.WAIT
+
+    passes = passes_by_itself(refusal.refused.sqlstate)
+    closed = Closed(State.QUEUED, str(refusal.refused), name, passes)
+    guilty = find_troubled(list(dict.fromkeys(row.job_id for row in group.rows)), is_in_trouble)
+    if guilty:
+        known.rejected |= dict.fromkeys(guilty, closed)
+    else:
+        known.closed[name] = closed
+
+
+def _learn_from_constraints(
+    refused: Refused, groups: Sequence[TargetRows], known: _Knowledge, cursor: Cursor
+) -> None:
+    """Doubt every target: a deferred constraint does not say whose row broke it.
+
+    Where it is not about rows, see which target alone brings it about.
+    """
+    if refused.phase is not Phase.CONSTRAINTS:
         raise refused
-    if refused.phase is not Phase.CONSTRAINTS or names <= known.doubted:
+    if known.decide(refused) is not Decision.ROWS:
+        _learn_from_each(refused, groups, known, cursor)
+        return
+    names = {group.target.name for group in groups} - known.closed.keys()
+    if names <= known.doubted:
         raise refused
     known.doubted |= names
+
+
+def _learn_from_each(
+    refused: Refused, groups: Sequence[TargetRows], known: _Knowledge, cursor: Cursor
+) -> None:
+    """Try each target by itself, and learn of those that are refused likewise."""
+    out = known.out(groups)
+    guilty = [
+        refusal
+        for group in groups
+        if group.target.name not in known.closed
+        and (refusal := _refusal_of(_without(group, out), known, cursor))
+        and known.decide(refusal.refused) is known.decide(refused)
+    ]
+    if not guilty:
+        raise refused
+    for refusal in guilty:
+        _learn(refusal, groups, known, cursor)
+
+
+def _refusal_of(group: TargetRows, known: _Knowledge, cursor: Cursor) -> TargetRefused | None:
+    """Return what PostgreSQL says of one target alone; nothing is written."""
+    try:
+        with trial(cursor, "by_itself", Phase.ROWS):
+            fitted = _fit_all([group], cursor)
+            list(_write_open([one.group for one in fitted], known, cursor))
+    except TargetRefused as refusal:
+        return refusal
+    except Refused as refused:
+        if cursor.connection.closed:
+            raise
+        return TargetRefused(group.target, refused)
+    return None
 
 
 def _learn_from_bad_rows(

@@ -6,7 +6,7 @@ know better, and a job that committed is never shown as failed.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -48,6 +48,13 @@ def accept(delivery: Delivery, kinds: Mapping[str, Kind[Any]]) -> Accepted:
         return _accept(delivery, kinds[delivery.task])
     except BadPayload as error:
         return Accepted(delivery, _dead(delivery, str(error), kinds), None)
+
+
+def buried(accepted: Accepted, reason: str) -> Accepted:
+    """Return a job that turned out to have no end but this, with what is known of it."""
+    delivery = replace(accepted.delivery, buried=reason)
+    ask = replace(accepted.ask, state=State.DEAD, error=bounded(_clean(reason)))
+    return Accepted(delivery, ask, None)
 
 
 def conflicting(accepted: Accepted) -> Ask:

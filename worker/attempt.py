@@ -6,15 +6,23 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from postgres.decision import Decision, decide, when_collisions_do_not_end
+from postgres.decision import (
+    Decision,
+    decide,
+    when_collisions_do_not_end,
+    when_the_server_is_well,
+)
 from postgres.errors import Phase, PoolExhausted, Refused
-from worker.accept import Accepted, accept
+from postgres.server_trouble import is_well
+from postgres.transaction import transaction
+from worker.accept import Accepted, accept, buried
 from worker.child import Child
 from worker.commit import commit
 from worker.commit_long import as_long, commit_long, had_its_turn, is_long
 from worker.commit_whole import QUERY_CANCELED, Tally, commit_plain
 from worker.delivery import Answer, Fate, Parcel, Settlement, whole_result
 from worker.retry import COLLISIONS, collision_seconds
+from worker.torn import leave_if_torn
 from worker.unpack import deliveries, neighbours
 
 _ERROR_CHARACTERS = 2_000
@@ -66,6 +74,10 @@ class _Trial:
     timeouts: int = 0
     #: Jobs that turned out to take long: not tried the quick way again.
     long: set[str] = field(default_factory=set)
+    #: How long the last transaction took that was refused.
+    _refused_after_seconds: float = 0.0
+    #: Whether PostgreSQL was asked how it is, and is well.
+    _server_is_well: bool = False
 
     def run(self, batch: Sequence[Accepted]) -> list[Settlement]:
         """Return how each job ended, in their order."""
@@ -80,9 +92,11 @@ class _Trial:
 
     def _commit_through_collisions(self, batch: Sequence[Accepted]) -> list[Settlement]:
         for collision in range(1, COLLISIONS + 1):
+            started = time.monotonic()
             try:
                 return self._commit(batch)
             except Refused as refused:
+                self._refused_after_seconds = time.monotonic() - started
                 self.timeouts += refused.sqlstate == QUERY_CANCELED
                 if _decide(refused, batch) is not Decision.AGAIN or collision == COLLISIONS:
                     raise
@@ -117,9 +131,9 @@ class _Trial:
 
     def _after_refusal(self, batch: Sequence[Accepted], refused: Refused) -> list[Settlement]:
         decision = _decide(refused, batch)
-        if decision is Decision.AGAIN:
-            decision = when_collisions_do_not_end(refused.phase, len(batch))
-        match decision:
+        if decision is Decision.AGAIN and self._may_be_of_a_row(refused, batch):
+            return self._blame_a_row(batch)
+        match self._looked_into(decision, refused, len(batch)):
             case Decision.WAIT:
                 return _all(batch, Fate.WAIT, str(refused))
             case Decision.BUSY:
@@ -129,6 +143,38 @@ class _Trial:
                 return self._each_alone(batch)
             case _:
                 return self._bury(batch, str(refused))
+
+    def _looked_into(self, decision: Decision, refused: Refused, jobs: int) -> Decision:
+        """Return what follows where the code by itself does not tell."""
+        if decision is Decision.AGAIN:
+            return when_collisions_do_not_end(refused.phase, jobs)
+        if decision is Decision.WAIT:
+            doubt = when_the_server_is_well(refused.sqlstate, refused.phase, jobs)
+            return doubt if doubt is Decision.WAIT or self._ask_the_server() else Decision.WAIT
+        return decision
+
+    def _ask_the_server(self) -> bool:
+        """Whether PostgreSQL is well: it said otherwise, or somebody's trigger did."""
+        if not self._server_is_well:
+            try:
+                with transaction(self.child.pool) as cursor:
+                    self._server_is_well = is_well(cursor)
+            except (Refused, PoolExhausted):
+                return False
+        return self._server_is_well
+
+    def _may_be_of_a_row(self, refused: Refused, batch: Sequence[Accepted]) -> bool:
+        """Whether a lone job, tried as often as it may be, may have a row that always collides."""
+        if when_collisions_do_not_end(refused.phase, len(batch)) is not Decision.ROWS:
+            return False
+        most_seconds = self.child.pool.session.statement_seconds
+        if refused.sqlstate == QUERY_CANCELED and self._refused_after_seconds >= most_seconds:
+            return False  # Its time was over: that is no row's word, and each more costs as much.
+        return batch[0].job is not None and not batch[0].job.is_last_try
+
+    def _blame_a_row(self, batch: Sequence[Accepted]) -> list[Settlement]:
+        (one,) = batch
+        return self.run([replace(one, job=one.job and replace(one.job, is_last_try=True))])
 
     def _after_failure(self, batch: Sequence[Accepted], error: Exception) -> list[Settlement]:
         if len(batch) > 1:
@@ -141,13 +187,17 @@ class _Trial:
         return [settlement for one in batch for settlement in self.run([one])]
 
     def _bury(self, batch: Sequence[Accepted], reason: str) -> list[Settlement]:
-        if batch[0].delivery.buried is not None:
-            # Even the burial was refused: an operator has to look, nothing is lost meanwhile.
-            return _all(batch, Fate.WAIT, reason)
-        reason = reason[:_ERROR_CHARACTERS]
-        return self.run(
-            [accept(replace(one.delivery, buried=reason), self.child.kinds) for one in batch]
-        )
+        (one,) = batch
+        if one.delivery.buried is None:
+            leave_if_torn()
+            # A burial takes no steps, however far the job went.
+            self.long.discard(one.delivery.id)
+            return self.run([buried(one, reason[:_ERROR_CHARACTERS])])
+        if one.ask.rows or one.ask.subject:
+            # What the job says of itself may be what was refused.
+            return self.run([accept(one.delivery, self.child.kinds)])
+        # Even the burial was refused: an operator has to look, nothing is lost meanwhile.
+        return _all(batch, Fate.WAIT, reason)
 
 
 def _decide(refused: Refused, batch: Sequence[Accepted]) -> Decision:

@@ -71,6 +71,7 @@ def parcel_of(
             takes_long=one.takes_long,
             waited_seconds=one.waited_seconds(clock),
             aside_seconds=one.aside_seconds(clock),
+            has_room=may_wait is not None,
         )
     relayed = frozenset(position for position, one in enumerate(jobs) if one.is_relayed)
     ids, bodies = [one.id for one in jobs], [one.body for one in jobs]
@@ -83,5 +84,6 @@ def _is_ordinary(one: Waiting) -> bool:
         and not one.is_suspect
         and one.buried is None
         and one.first_busy_at is None
+        and one.came_at is None
         and not one.takes_long
     )

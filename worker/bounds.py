@@ -1,4 +1,4 @@
-"""How large a batch may be just now: less after PostgreSQL ran out of time, more as it recovers.
+"""How large a batch may be just now: less after one took too long, more as that passes.
 
 Pure. A bound that is too large for a slow hour would time out for ever; one
 that stays small would never come back.
@@ -7,6 +7,9 @@ that stays small would never come back.
 from dataclasses import dataclass, field, replace
 
 from worker.accumulate import Bounds
+
+#: A batch that took more of its time than this leaves too little for one that is worse.
+TOO_LONG = 0.25
 
 #: A single timeout may be anybody's lock; from so many in a row on, batches shrink.
 _TIMEOUTS_IN_A_ROW = 2
@@ -37,6 +40,11 @@ class BatchBounds:
     def ran_out(self) -> None:
         """Note a batch that took longer than a batch may: it halves the bound at once."""
         self._timeouts = _TIMEOUTS_IN_A_ROW
+        self._jobs = max(1, self._jobs // 2)
+
+    def took_long(self) -> None:
+        """Note a batch that took a good part of the time that it may: it halves the bound."""
+        self._timeouts = 0
         self._jobs = max(1, self._jobs // 2)
 
     def came_back(self, done: int) -> None:

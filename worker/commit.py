@@ -1,10 +1,10 @@
 """Commit a batch: claim, run, record, all in one transaction of a child."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-from celeriac.contract import State
+from celeriac.contract import ACCOUNTS, State
 from postgres import Cursor
 from postgres.errors import Phase, refusals
 from postgres.holds import hold
@@ -21,6 +21,9 @@ from worker.ends import settled_before, settlement_of
 from worker.group import Group, count_in_groups, refuse_members
 
 _OURS = (Verdict.CLAIMED, Verdict.TAKEN_OVER)
+
+#: How jobs wait that are put into a lane in the main process.
+_WITH_OTHERS = (Waits.WITH_ITS_SUBJECT, Waits.AS_LONG_AS_IT_TAKES)
 
 #: Of a replay that comes after its rows went another way.
 _NOT_WAITED_FOR = "the quarantine has no rows that wait for this replay: replay them anew"
@@ -139,10 +142,12 @@ def _impatient(
     outcome: Outcome, accepted: Sequence[Accepted], claims: Mapping[str, Claim]
 ) -> Outcome:
     """Hold a job that may not wait in memory: it waited enough, or PostgreSQL had it already."""
-    if outcome.state is not State.QUEUED or outcome.waits is not Waits.WITH_ITS_SUBJECT:
+    if outcome.state is not State.QUEUED or outcome.waits not in _WITH_OTHERS:
         return outcome
-    waiting = next(one for one in accepted if one.ask.id == outcome.job_id)
-    if waiting.delivery.may_wait and claims[outcome.job_id].verdict is Verdict.CLAIMED:
+    delivery = next(one.delivery for one in accepted if one.ask.id == outcome.job_id)
+    passes = outcome.waits is Waits.AS_LONG_AS_IT_TAKES
+    may_wait = delivery.has_room if passes else delivery.may_wait
+    if may_wait and claims[outcome.job_id].verdict is Verdict.CLAIMED:
         return outcome
     return replace(outcome, state=State.HELD)
 
@@ -218,7 +223,7 @@ def _correction(outcome: Outcome, accepted: Accepted) -> Correction:
     return Correction(
         id=outcome.job_id,
         state=outcome.state,
-        accounts=asdict(outcome.counts),
+        accounts={name: getattr(outcome.counts, name) for name in ACCOUNTS},
         result=outcome.result,
         error=outcome.error,
         payload=accepted.message if kept else None,

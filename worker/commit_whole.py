@@ -7,7 +7,7 @@ whole, and its jobs take the careful way, which finds out why.
 from dataclasses import dataclass, field
 
 from postgres import whole
-from postgres.decision import Decision, decide
+from postgres.decision import Decision, decide, when_the_server_is_well
 from postgres.errors import PoolExhausted, Refused
 from postgres.transaction import transaction
 from worker import events
@@ -58,11 +58,18 @@ def _commit(parcel: Parcel, jobs: PlainJobs, child: Child, tally: Tally) -> str 
         return _wait(jobs, str(error), tally)
     except Refused as refused:
         tally.timeouts += refused.sqlstate == QUERY_CANCELED
-        if decide(refused.sqlstate, refused.phase, len(jobs.ids)) is Decision.WAIT:
+        if _is_surely_trouble(refused, len(jobs.ids)):
             return _wait(jobs, str(refused), tally)
     except Exception as error:  # noqa: BLE001 - a kind may raise anything; its run tells which job
         events.short_way_failed(task=parcel.task, jobs=len(jobs.ids), reason=repr(error))
     return None
+
+
+def _is_surely_trouble(refused: Refused, jobs: int) -> bool:
+    """Whether PostgreSQL itself said that it is in trouble, and no trigger can have."""
+    if decide(refused.sqlstate, refused.phase, jobs) is not Decision.WAIT:
+        return False
+    return when_the_server_is_well(refused.sqlstate, refused.phase, jobs) is Decision.WAIT
 
 
 def _write(parcel: Parcel, jobs: PlainJobs, child: Child, tally: Tally) -> None:

@@ -20,7 +20,7 @@ class Fate(StrEnum):
     CANCELLED = "cancelled"
     #: Another payload came under an id that was taken: buried under an id of its own.
     CONFLICT = "conflict"
-    #: Its target is locked; nothing was written, try later.
+    #: Its target is locked or in trouble; nothing was written, try later.
     LATER = "later"
     #: Another transaction runs this very job just now; ask again when it has ended.
     TAKEN = "taken"
@@ -40,7 +40,8 @@ class Remarks:
 
     ``cancelled`` says why the job must not start if it has not committed yet,
     ``buried`` why it can never succeed. Without ``may_wait`` a job whose
-    target is locked is held in PostgreSQL instead of waiting in the worker.
+    target is locked is held in PostgreSQL instead of waiting in the worker;
+    without ``has_room`` also one that waits for what passes by itself.
     One that ``takes_long`` was tried in company before.
     """
 
@@ -51,6 +52,7 @@ class Remarks:
     takes_long: bool = False
     waited_seconds: float = 0.0
     aside_seconds: float = 0.0
+    has_room: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Delivery:
     takes_long: bool = False
     waited_seconds: float = 0.0
     aside_seconds: float = 0.0
+    has_room: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tasks.kind import Preview
 from worker import events
 from worker.accumulate import Accumulator, Bounds
 from worker.batch import Batch, parcel_of
-from worker.bounds import BatchBounds
+from worker.bounds import TOO_LONG, BatchBounds
 from worker.delivery import Answer, Fate
 from worker.message import body_of, is_relayed, kept_form
 from worker.process import run_batch
@@ -45,6 +45,11 @@ class Dispatcher:
         self._tick_is_due = False
         self._asks_for_child = False
         self._ripe_at = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether batches are with children; asked by other threads, too."""
+        return bool(self._running)
 
     def add_plain(self, jobs: Sequence[Waiting]) -> None:
         """Let jobs wait for their batch that nobody has opened."""
@@ -123,6 +128,8 @@ class Dispatcher:
             one.is_suspect, one.crashes = True, deaths
 
     def _admit(self, one: Waiting) -> None:
+        if one.task in self._batching.tasks_that_may_take_long:
+            one.came_at = time.monotonic()
         if one.is_suspect:
             self._undone.judge(one)
         if not self._undone.park_with_its_target(one):
@@ -210,7 +217,7 @@ class Dispatcher:
         # Any other lone job may only have come first to a worker that would die of each.
         alone = len(jobs) == 1 and jobs[0].is_suspect and not self._running
         may_take_long = self._may_take_long(jobs)
-        number = self._consumer.reservation.dispatch(jobs, alone=alone)
+        number = self._consumer.reservation.next_batch()
         batch = self._running[number] = Batch(number, jobs, may_take_long)
         now, patience = datetime.now(UTC), self._undone.patience()
         parcel = parcel_of(jobs, now, state.revoked, patience, may_go_on=may_take_long)
@@ -223,6 +230,8 @@ class Dispatcher:
             timeout=self._batching.seconds[batch.task],
         )
         self._consumer.pipes.write_now(self._consumer.pool._pool)  # noqa: SLF001 - see the contract tests
+        # While the child wakes: what it has not read yet cannot end this process.
+        self._consumer.reservation.dispatched(number, jobs, alone=alone)
 
     def _started(self, batch: Batch, pid: int, at: float) -> None:
         batch.start(pid, at)
@@ -252,6 +261,9 @@ class Dispatcher:
             bounds.timed_out()
         elif returned := sum(one.fate is Fate.GIVEN_BACK for one in answer.settlements.values()):
             bounds.came_back(len(batch.jobs) - returned)
+        elif len(batch.jobs) > 1 and answer.seconds > TOO_LONG * self._batching.seconds[batch.task]:
+            # Many bad rows, say: all its jobs waited for them, with their locks.
+            bounds.took_long()
         else:
             bounds.went_well()
         undone = self._undone.take_back(batch, answer)

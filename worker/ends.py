@@ -21,6 +21,7 @@ _FATES: Mapping[State, Fate] = {
 _WAITS: Mapping[Waits, Fate] = MappingProxyType(
     {
         Waits.WITH_ITS_SUBJECT: Fate.LATER,
+        Waits.AS_LONG_AS_IT_TAKES: Fate.LATER,
         Waits.BY_ITSELF: Fate.TAKEN,
         Waits.NOT_AT_ALL: Fate.GIVEN_BACK,
     }

@@ -166,7 +166,7 @@ class Undone:
         _unstart(jobs)
         holds = self._consumer.reservation.slabs.holds
         for one in filter(holds, jobs):
-            one.go_alone(time.monotonic())
+            one.go_alone()
             self._waiting.add(one)
         self.count_aside()
 

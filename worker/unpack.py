@@ -134,6 +134,7 @@ def _delivery(parcel: Parcel, position: int) -> Delivery:
         takes_long=remarks.takes_long,
         waited_seconds=remarks.waited_seconds,
         aside_seconds=remarks.aside_seconds,
+        has_room=remarks.has_room,
     )
 
 

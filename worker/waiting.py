@@ -51,8 +51,8 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
     needs_quiet: bool = False
     buried: str | None = None
     first_busy_at: float | None = None
-    #: When it first had to wait for a turn among those that take long.
-    first_long_at: float | None = None
+    #: When it came here, if jobs of its task may take long: what began since knows no less.
+    came_at: float | None = None
     #: It was tried in company, and takes longer than its companions may wait.
     takes_long: bool = False
     #: It came by the outbox, which its commit takes it out of.
@@ -77,9 +77,8 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
         return 0.0 if self.first_busy_at is None else now - self.first_busy_at
 
     def aside_seconds(self, now: float) -> float:
-        """Return for how long it has not been its turn, whatever it waited for."""
-        since = [at for at in (self.first_busy_at, self.first_long_at) if at is not None]
-        return now - min(since) if since else 0.0
+        """Return how long ago it came here; 0 where nobody asks."""
+        return 0.0 if self.came_at is None else now - self.came_at
 
     def cancel_reason(self, now: datetime, revoked: Container[str]) -> str | None:
         """Say why the job must not start, if it has not committed; None if it may."""
@@ -98,10 +97,9 @@ class Waiting(msgspec.Struct, eq=False, weakref=True):
             lane_of_target(self.task, self.subject) if fate is Fate.LATER else f"job {self.id}"
         )
 
-    def go_alone(self, now: float) -> None:
+    def go_alone(self) -> None:
         """Wait for a turn among those that take long; a suspect stays by itself."""
         self.takes_long = True
-        self.first_long_at = now if self.first_long_at is None else self.first_long_at
         if not self.is_suspect:
             self.apart = LONG
 

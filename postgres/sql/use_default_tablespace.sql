@@ -1,0 +1,1 @@
+SET LOCAL temp_tablespaces = ''
