@@ -4,11 +4,8 @@
 ``browser``. Its tests need `pytestmark = INSTALLING`: the first one may wait for a download.
 """
 
-import fcntl
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +15,8 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-#: A browser and its driver take a while to arrive.
-INSTALLING = pytest.mark.timeout(900)
+from tests import apt
+from tests.apt import INSTALLING as INSTALLING
 
 _PROGRAMS = ("chromium", "chromedriver")
 _PACKAGES = ("chromium", "chromium-driver")
@@ -37,6 +34,13 @@ _FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 
+#: What a page leaves out until it comes into view has no text and no size before it was drawn: with
+#: the first frame the browser learns what is in view, with the next one that is there.
+_DRAWN = """
+const told = arguments[0];
+requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(told)));
+"""
+
 
 class Browser:
     """A browser with one window; what a page asks of the network is on record."""
@@ -46,7 +50,7 @@ class Browser:
         self.driver = driver
 
     def open(self, url: str, *, dark: bool = False, width: int = 1200, media: str = "") -> None:
-        """Show a page; ``media`` may be ``print``. The record of requests begins anew."""
+        """Show a page, drawn; ``media`` may be ``print``. The record of requests begins anew."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.tell("Emulation.setEmulatedMedia", media=media, features=[scheme])
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
@@ -54,6 +58,8 @@ class Browser:
         self.driver.get("about:blank")  # ends what the page before still asks for
         self.driver.get_log("performance")  # to read it is to empty it
         self.driver.get(url)
+        self.driver.set_script_timeout(60)
+        self.driver.execute_async_script(_DRAWN)
 
     def requests(self) -> list[str]:
         """List what was asked for since the page was opened: itself, and what it needs."""
@@ -103,35 +109,12 @@ def _install() -> None:
     """Install what is absent, or skip the test with the reason why that cannot be."""
     if not _absent():
         return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not apt.can_install():
         pytest.skip(f"needs {' and '.join(_absent())}: apt-get install {' '.join(_PACKAGES)}")
-    # Processes of one run wait here for the first of them.
-    with Path("/run/lock/celeriac-tests-apt").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        said = _apt_get() if _absent() else ""
+    said = apt.install(*_PACKAGES)
     if _absent():
         pytest.skip(f"no Chromium to install: {said}")
 
 
 def _absent() -> list[str]:
     return [name for name in _PROGRAMS if shutil.which(name) is None]
-
-
-def _apt_get() -> str:
-    """Install the packages; a list of packages that is absent or old is fetched anew."""
-    apt = ("apt-get", "-y", "-q", "-o", "DPkg::Lock::Timeout=300")
-    install = (*apt, "install", "--no-install-recommends", *_PACKAGES)
-    said = ""
-    for command in (install, (*apt, "update"), install):
-        done = subprocess.run(
-            command,
-            check=False,
-            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        said = done.stderr.strip()[-500:]
-        if not _absent():
-            break
-    return said

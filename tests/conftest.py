@@ -1,5 +1,6 @@
 """Real servers for every test process, an empty database and broker for every test."""
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -8,6 +9,7 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg2 import sql
 
 from postgres.migrate import migrate
@@ -27,6 +29,12 @@ POSTGRES_SETTINGS = {
     "full_page_writes": "off",
 }
 
+#: Hypothesis makes examples up: the same ones in every ordinary run, others in each storm. How long
+#: one takes says nothing on a busy machine.
+UNHURRIED = settings(settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("storm", UNHURRIED)
+settings.register_profile("ordinary", UNHURRIED, derandomize=True)
+
 #: Files that take long come first: no process of the run is left alone with one of them.
 LONGEST_FIRST = ("acceptance", "faults", "docs", "integration", "unit")
 
@@ -35,6 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Keep what the run leaves behind together; processes of xdist inherit the folder."""
     if not hasattr(config, "workerinput"):
         own_folder.enter()
+    settings.load_profile("storm" if _is_storm(config) else "ordinary")
+    # What is loaded for thousands of tests stays: to look for garbage in it takes seconds.
+    gc.disable()
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         # So a shell starts what runs in the background, and all that it starts would not hear it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -43,12 +54,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put long files first; deselect storms, unless the expression after -m speaks of them."""
     items.sort(key=_rank)
-    if "storm" in config.getoption("-m", default=""):
+    if _is_storm(config):
         return
     storms = [item for item in items if item.get_closest_marker("storm")]
     if storms:
         items[:] = [item for item in items if item not in storms]
         config.hook.pytest_deselected(items=storms)
+
+
+def _is_storm(config: pytest.Config) -> bool:
+    return "storm" in config.getoption("-m", default="")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look for garbage from now on, in what the tests make alone."""
+    gc.freeze()
+    gc.enable()
 
 
 def _rank(item: pytest.Item) -> int:
@@ -59,7 +80,10 @@ def _rank(item: pytest.Item) -> int:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One PostgreSQL a test process, which promises nothing over a crash of the machine."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("servers"), settings=POSTGRES_SETTINGS)
+    # Root's data lies outside pytest's folders, named for them: a run that was killed may have left
+    # some for a name that comes again.
+    folder = tmp_path_factory.mktemp(f"servers-{uuid4().hex[:8]}")
+    server = EmbeddedPostgres(folder, settings=POSTGRES_SETTINGS)
     server.start()
     yield server
     server.remove()

@@ -39,6 +39,7 @@ MAY_SEND_SIGNALS = {
     "worker/embedded/postgres_server.py": "names the signal that stops its server",
     "worker/embedded/server.py": "the type of that signal",
     "worker/embedded/valkey_server.py": "names the signal that stops its server",
+    "worker/stop_signals.py": "hears those of a worker, in Celery's place",
     "worker/up/leftovers.py": "ends the processes of a stack that was killed",
     "worker/up/processes.py": "ends the processes that it started",
 }
@@ -313,14 +314,14 @@ def test_one_file_reads_the_environment() -> None:
 
 
 def test_one_file_hears_signals() -> None:
-    """Celery's signals end in one file, those of the system in one other."""
+    """Celery's signals end in one file, those of the system in one a kind of process."""
     celerys = imports_of(PRODUCT, lambda name: is_of(name, "celery.signals", "blinker"))
     systems = imports_of(PRODUCT, lambda name: is_of(name, "signal"))
     handlers = calls_of(PRODUCT, "signal", "sigaction", "set_wakeup_fd", "add_signal_handler")
 
     assert {"worker/lifecycle.py"} == set(celerys)
     assert set(MAY_SEND_SIGNALS) == set(systems) - {"worker/outside.py"}
-    assert {"worker/outside.py"} == handlers
+    assert {"worker/outside.py", "worker/stop_signals.py"} == handlers
 
 
 def test_one_file_acknowledges() -> None:

@@ -17,14 +17,17 @@ PAUSE_SHARE = 0.1
 def wait_for(
     condition: Callable[[], Value], seconds: float = PATIENCE_SECONDS, what: str = ""
 ) -> Value:
-    """Return the condition's first true value; fail, saying what, after the deadline."""
-    began = time.monotonic()
+    """Return the condition's first true value; fail, saying what, after the deadline.
+
+    The last look begins after the deadline: a host that stood still hurts nobody.
+    """
+    began, waited = time.monotonic(), 0.0
     while not (value := condition()):
-        waited = time.monotonic() - began
         if waited > seconds:
             raise AssertionError(f"waited {seconds:g} s in vain for {what or condition!r}")
         pause = max(SHORTEST_PAUSE_SECONDS, waited * PAUSE_SHARE)
         time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
+        waited = time.monotonic() - began
     return value
 
 

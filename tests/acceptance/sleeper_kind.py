@@ -24,7 +24,7 @@ class Sleeper(Kind[SleeperPayload]):
     name = TASK
     queue = "celeriac.ingest"
     payload = SleeperPayload
-    limits = Limits(jobs=100, rows=1000, body_bytes=1 << 20, seconds=2)
+    limits = Limits(jobs=100, rows=1000, body_bytes=1 << 20, seconds=5)
 
     def subject(self, payload: SleeperPayload) -> str:
         """Nothing in the catalog."""

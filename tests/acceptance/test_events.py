@@ -98,6 +98,5 @@ def test_heartbeats_count_running_jobs(site: Site, log: EventLog) -> None:
             lambda: [
                 one for one in log.events if one["type"] == "worker-heartbeat" and one["active"]
             ],
-            10,
-            "a heartbeat with an active job",
+            what="a heartbeat with an active job",
         )

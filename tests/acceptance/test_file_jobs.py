@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +10,14 @@ from uuid import uuid4
 
 import pytest
 
+from tests.acceptance.console import Console, console_on
 from tests.faults.depot_site import APP, QUEUE, SECONDS, DepotSite, make_site
 from tests.faults.file_points import FilePoint
 from tests.integration.depot import parcels, write_csv
+from tests.integration.relays import RelayProcess
 from tests.integration.shop import query_outside
 from tests.waiting import wait_for
-from tests.workers import ROOT, Worker
+from tests.workers import Worker
 from worker.embedded import EmbeddedPostgres, EmbeddedValkey
 
 ROWS = 450
@@ -160,35 +160,23 @@ def test_revoked_job_ends_under_way(site: DepotSite, worker: Worker, file: Path)
     assert 200 == site.stored().total()
 
 
-def command(site: DepotSite, *arguments: str, status: int = 0) -> str:
-    """Run ``python -m worker …`` and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **site.env, "PYTHONPATH": f"{ROOT}:{ROOT / 'client' / 'src'}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert status == done.returncode, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture(scope="module")
+def console(site: DepotSite) -> Iterator[Console]:
+    """Where somebody types."""
+    with console_on(site.env) as console:
+        yield console
 
 
 @pytest.fixture
 def relay(site: DepotSite) -> Iterator[None]:
     """A relay, which brings to the queue what the command enqueues."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "worker", "relay"],
-        cwd=ROOT,
-        env={**os.environ, **site.env, "PYTHONPATH": f"{ROOT}:{ROOT / 'client' / 'src'}"},
-    ) as process:
-        yield
-        process.terminate()
+    relay = RelayProcess(site.env).start(wait=False)
+    yield
+    relay.kill()
 
 
 @pytest.mark.usefixtures("relay")
-def test_glob_loads_each_file_once(site: DepotSite, worker: Worker) -> None:
+def test_glob_loads_each_file_once(site: DepotSite, console: Console, worker: Worker) -> None:
     """The command loads a folder, a file a job, tells how they ended, and a second time nothing."""
     site.query("TRUNCATE depot.parcel")
     folder = site.inbox / "folder"
@@ -196,8 +184,8 @@ def test_glob_loads_each_file_once(site: DepotSite, worker: Worker) -> None:
     write_csv(folder / "a.csv", parcels(ROWS))
     write_csv(folder / "b.csv", [(1, "heavy", "bad"), (2, 1, "good")])
 
-    first = command(site, "ingest", str(folder / "*.csv"), "--target", "parcel")
-    second = command(site, "ingest", str(folder), "--target", "parcel")
+    first = console.said("ingest", str(folder / "*.csv"), "--target", "parcel")
+    second = console.said("ingest", str(folder), "--target", "parcel")
 
     assert f"a.csv: committed, {ROWS} rows ({ROWS} inserted)" in first
     assert "b.csv: committed, 2 rows (1 inserted, 1 quarantined)" in first
@@ -207,24 +195,30 @@ def test_glob_loads_each_file_once(site: DepotSite, worker: Worker) -> None:
     assert ROWS + 1 == site.stored().total()
 
 
-def test_place_outside_the_inbox_is_refused(site: DepotSite, tmp_path: Path) -> None:
+def test_place_outside_the_inbox_is_refused(
+    site: DepotSite, console: Console, tmp_path: Path
+) -> None:
     """What a worker could not read is told before anything is enqueued."""
     write_csv(tmp_path / "outside.csv", parcels(1))
 
-    command(site, "ingest", str(tmp_path / "outside.csv"), "--target", "parcel", status=1)
+    refused = console.run("ingest", str(tmp_path / "outside.csv"), "--target", "parcel")
 
+    assert 1 == refused.returncode, refused
     assert [] == site.query("SELECT id FROM celeriac.outbox")
 
 
-def test_what_can_never_load_is_not_enqueued(site: DepotSite) -> None:
+def test_what_can_never_load_is_not_enqueued(site: DepotSite, console: Console) -> None:
     """An unknown target, and a file of which no format is known, make no job; both are told."""
     folder = site.inbox / "unclear"
     folder.mkdir()
     write_csv(folder / "a.txt", parcels(1))
 
-    unknown = command(site, "ingest", str(folder), "--target", "nowhere", status=1)
-    unclear = command(site, "ingest", "unclear", "--target", "parcel", "--no-wait", status=1)
+    unknown = console.run("ingest", str(folder), "--target", "nowhere")
+    unclear = console.run("ingest", "unclear", "--target", "parcel", "--no-wait")
 
-    assert "" == unknown
-    assert "its name does not tell its format" in unclear
+    assert (1, "") == (unknown.returncode, unknown.stdout)
+    assert (1, True) == (
+        unclear.returncode,
+        "its name does not tell its format" in unclear.stdout,
+    )
     assert [] == site.query("SELECT id FROM celeriac.outbox")

@@ -27,7 +27,7 @@ def settings() -> dict[str, str]:
 @pytest.fixture
 def ask(site: Site, worker: Worker) -> Callable[..., Any]:
     """Ask the worker by one of Celery's commands; its answer."""
-    inspect = site.stock.control.inspect([worker.name], limit=1, timeout=5)
+    inspect = site.stock.control.inspect([worker.name], limit=1, timeout=60)
 
     def answer(command: str, *arguments: Any) -> Any:
         answers = getattr(inspect, command)(*arguments)
@@ -44,20 +44,22 @@ def nothing_is_left(site: Site) -> Any:
     site.wait_until_settled()
 
 
-def reserve_behind_the_gate(site: Site, running: str, waiting: dict[str, dict[str, Any]]) -> None:
+def reserve_behind_the_gate(
+    site: Site, ask: Callable[..., Any], running: str, waiting: dict[str, dict[str, Any]]
+) -> None:
     """Let one job run into the closed gate, and others wait behind it in the worker."""
     site.send(running, "gate", [{"n": 0}])
     site.wait_for_the_gate()
     for id_, options in waiting.items():
         site.send(id_, "alpha", [{"n": 1}, {"n": 2}], **options)
-    wait_for(lambda: site.queued() == 0, what="the worker to reserve all")
+    wait_for(lambda: len(ask("reserved")) == len(waiting), what="the worker to reserve all")
 
 
 def test_running_job_is_active(site: Site, worker: Worker, ask: Callable[..., Any]) -> None:
     """A running job is listed with words for its rows, its child and its start."""
     before = time.time()
     with site.closed_gate():
-        reserve_behind_the_gate(site, "runs", {})
+        reserve_behind_the_gate(site, ask, "runs", {})
 
         (shown,) = ask("active")
 
@@ -72,7 +74,7 @@ def test_waiting_jobs_are_reserved(site: Site, ask: Callable[..., Any]) -> None:
     """Jobs that wait are listed once each, those that came by Celery's ordinary way as well."""
     waiting = {"waits-1": {}, "waits-2": {}, "may-expire": {"expires": 3600}}
     with site.closed_gate():
-        reserve_behind_the_gate(site, "busy", waiting)
+        reserve_behind_the_gate(site, ask, "busy", waiting)
 
         reserved, active = ask("reserved"), ask("active")
 
@@ -85,7 +87,7 @@ def test_waiting_jobs_are_reserved(site: Site, ask: Callable[..., Any]) -> None:
 def test_job_is_found_by_its_id(site: Site, ask: Callable[..., Any]) -> None:
     """query_task says of each id whether it runs or waits, and nothing of others."""
     with site.closed_gate():
-        reserve_behind_the_gate(site, "asked-1", {"asked-2": {}, "asked-3": {"expires": 3600}})
+        reserve_behind_the_gate(site, ask, "asked-1", {"asked-2": {}, "asked-3": {"expires": 3600}})
 
         found = ask("query_task", ["asked-1", "asked-2", "asked-3", "nobody"])
 

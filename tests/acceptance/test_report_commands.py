@@ -82,7 +82,7 @@ MISFITS = [
     "17: the chart of good needs column 'nobody', the query gives n",
     '21: column "missing" does not exist',
     "25: the chart of sums draws numbers, column 'name' holds none",
-    "27: DECLARE CURSOR must not contain data-modifying statements in WITH",
+    "27: a report must not contain data-modifying statements in WITH",
     "29: permission denied for table secret",
     "problem  broken  broken.py, line 6: ModuleNotFoundError: No module named 'no_such_module'",
     "ok       orders",
@@ -143,6 +143,10 @@ def test_catalog_is_listed_checked_and_run(console: Console, catalog: Path, tmp_
     rows = list(csv.DictReader(output.open()))
     too_many = console.run(*ask, "ids=[1, 2, 3, 4]")
     unknown = console.run(*ask, "from=5")
+    as_pdf = console.run("reports", "run", "orders", "--output", str(tmp_path / "orders.pdf"))
+    as_two = console.run(*ask, "ids=1", "--format", "xlsx")
+    nobody = console.run("reports", "verify", "--report", "nobody")
+    not_yet = console.said("reports", "verify", "--report", "orders")
 
     assert [
         "name title format schedule parameters",
@@ -161,6 +165,10 @@ def test_catalog_is_listed_checked_and_run(console: Console, catalog: Path, tmp_
     assert [{"n": "3", "status": "x"}, {"n": "4", "status": "x"}] == rows
     assert "orders gives more than the 3 rows of max_rows" in too_many.stderr
     assert "params may hold ids, status for orders, got 'from'" in unknown.stderr
+    assert "output must end with one of .html" in as_pdf.stderr
+    assert "format is xlsx, but output 'orders.csv' has the name of csv" in as_two.stderr
+    assert (2, True) == (nobody.returncode, "report 'nobody' is not in" in nobody.stderr)
+    assert "0 files verified, 0 faults found\n" == not_yet
     assert ["orders.csv"] == [path.name for path in tmp_path.iterdir()]
 
 

@@ -91,7 +91,10 @@ def test_replay_killed_in_the_middle_is_run_again(site: Site, console: Console) 
             last = "SELECT 1 FROM celeriac.quarantine WHERE job_id = 'many' AND row_number = %s"
             cursor.execute(f"{last} FOR UPDATE", (ENTRIES,))
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
-            blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            blocked = (
+                "SELECT 1 FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
             wait_for(lambda: site.query(blocked), what="the second page to wait")
             process.send_signal(signal.SIGKILL)
             process.wait(60)
@@ -133,9 +136,8 @@ def test_group_of_jobs_is_redriven_and_another_discarded(site: Site, console: Co
     assert "1 job discarded" in console.said("jobs", "discard", "group-0", "--yes")
     assert "2 jobs redriven" in console.said("jobs", "redrive", "--reason", "nowhere")
 
-    wait_for(
-        lambda: site.states("group-1", "group-2") == {"group-1": "dead", "group-2": "dead"}, 15
-    )
+    again = {"group-1": "dead", "group-2": "dead"}
+    wait_for(lambda: site.states(*again) == again, what="both to die again")
     assert "cancelled" == site.states("group-0")["group-0"]
     assert "discarded by" in console.said("jobs", "show", "group-0")
 

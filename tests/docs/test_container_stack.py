@@ -93,7 +93,7 @@ class Site:
     def flower(self, path: str, login: str | None) -> tuple[int, str]:
         """Ask Flower; return status and answer."""
         headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}
-        with closing(HTTPConnection("127.0.0.1", self._flower, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self._flower, timeout=60)) as connection:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()

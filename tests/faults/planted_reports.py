@@ -6,8 +6,8 @@ from typing import Any
 
 import celery.platforms
 
-from tasks.reports.artifacts.draft import LocalDraft
 from tasks.reports.artifacts.growing_file import GrowingFile
+from tasks.reports.artifacts.local_draft import LocalDraft
 from tests.faults.file_points import reach
 from tests.faults.report_points import ReportPoint
 from worker.app import app
@@ -34,7 +34,7 @@ def _plant(
 
 _plant(GrowingFile, "write", after=ReportPoint.MID_FETCH)
 _plant(LocalDraft, "seal", after=ReportPoint.SEALED)
-_plant(LocalDraft, "publish", before=ReportPoint.RECORDED, after=ReportPoint.PUBLISHED)
+_plant(LocalDraft, "show", before=ReportPoint.RECORDED, after=ReportPoint.PUBLISHED)
 
 # Linux would end a child with its parent; elsewhere, and after a setuid, nobody does.
 celery.platforms.set_pdeathsig = lambda _: None

@@ -6,17 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.crash_points import MUTANT, Point, Victim
-from tests.faults.storm import Storm
+from tests.faults.storm import QUICK_RECOVERY, Storm
 from tests.waiting import wait_for
 
 #: A dead worker's jobs have come back by the time that its successor is up.
-INSTANT_RECOVERY = {
-    "CELERIAC_LOCK_SECONDS": "0.4",
-    "CELERIAC_STATEMENT_SECONDS": "0.6",
-    "CELERIAC_BATCH_SECONDS": "0.75",
-    "CELERIAC_REPORT_SECONDS": "0.75",
-    "CELERIAC_LEASE_SECONDS": "1",
-}
+INSTANT_RECOVERY = QUICK_RECOVERY | {"CELERIAC_LEASE_SECONDS": "1"}
 WHOLE_WORKER = (Point.BEFORE_COMMIT, Victim.BOTH)
 UNDONE = (Point.BEFORE_COMMIT, Victim.SELF)
 DONE = (Point.AFTER_COMMIT, Victim.SELF)

@@ -14,9 +14,9 @@ from tests.faults.planted_scheduler import TOKEN, Moment
 from tests.integration.schedulers import (
     SchedulerProcess,
     decided,
-    enqueued,
     neglect,
     noted,
+    noted_and_enqueued,
 )
 from tests.integration.shop import query
 from tests.waiting import wait_for
@@ -74,10 +74,10 @@ def make(env: Env) -> Iterator[Make]:
 
 def assert_each_minute_once(database: str) -> None:
     """Wait until all that was missed is decided; require one job for each minute of the hour."""
-    wait_for(lambda: len(noted(database)) >= 60, 60, "an hour of ticks")
-    ticks = [tick for _, tick in noted(database)]
+    wait_for(lambda: len(noted(database)) >= 60, what="an hour of ticks")
+    ticks, ids = noted_and_enqueued(database)
     assert [ticks[0] + timedelta(minutes=n) for n in range(len(ticks))] == ticks
-    assert [f"tick:counts:{tick:%Y-%m-%dT%H:%M:%SZ}" for tick in ticks] == enqueued(database)
+    assert [f"tick:counts:{tick:%Y-%m-%dT%H:%M:%SZ}" for tick in ticks] == ids
 
 
 def kill_inside(database: str) -> None:

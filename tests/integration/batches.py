@@ -76,6 +76,7 @@ def parcel_of(deliveries: Sequence[Delivery]) -> Parcel:
             *(one.attempts, one.may_wait, one.cancelled, one.buried),
             *(one.takes_long, one.waited_seconds),
             aside_seconds=max(one.aside_seconds, one.waited_seconds),
+            has_room=one.has_room,
         )
         for position, one in enumerate(deliveries)
     }

@@ -1,22 +1,15 @@
 """The oldest PostgreSQL that can be had on this machine: Debian's, on a Unix socket of its own."""
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
+from tests import apt
 from worker.embedded import EmbeddedPostgres
 
 #: Where Debian and Ubuntu put the programs of each version.
 PROGRAMS = Path("/usr/lib/postgresql")
 #: Versions that Celeriac runs on and that cannot check a value without raising.
 OLD = range(14, 16)
-INSTALL_SECONDS = 120
-#: A machine without a mirror should say so at once, and no server of the system's be started.
-APT = [
-    *("apt-get", "-o", "Acquire::http::Timeout=5", "-o", "Acquire::Retries=0"),
-    *("-o", "Dpkg::Options::=--force-confold", "--yes", "--no-install-recommends"),
-]
+#: No server of the system's is to be started.
 NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 
 
@@ -35,7 +28,7 @@ class OldPostgres(EmbeddedPostgres):
 def find_programs() -> Path | None:
     """Return the oldest version's folder of programs; as root, try to install one from Debian."""
     found = _installed()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    if found is None and apt.can_install():
         _install()
         found = _installed()
     return found
@@ -50,17 +43,6 @@ def _install() -> None:
     if not NO_CLUSTER.exists():
         NO_CLUSTER.parent.mkdir(exist_ok=True)
         NO_CLUSTER.write_text("create_main_cluster = false\n")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], *(["install", f"postgresql-{version}"] for version in OLD)):
-        try:
-            done = subprocess.run(
-                [*APT, *arguments],
-                capture_output=True,
-                check=False,
-                env=environment,
-                timeout=INSTALL_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            return
-        if not done.returncode and arguments[0] == "install":
+    for version in OLD:
+        if not apt.install(f"postgresql-{version}"):
             return

@@ -80,6 +80,14 @@ def noted(database: str) -> list[tuple[str, datetime]]:
     return query(database, "SELECT report, tick FROM celeriac.tick ORDER BY report, tick")
 
 
+def noted_and_enqueued(database: str) -> tuple[list[datetime], list[str]]:
+    """Return the ticks and the ids of the outbox of one instant: a minute may begin any time."""
+    ticks = "SELECT array_agg(tick ORDER BY tick) FROM celeriac.tick"
+    ids = "SELECT array_agg(id ORDER BY id) FROM celeriac.outbox"
+    (found,) = query(database, f"SELECT ({ticks}), ({ids})")
+    return found
+
+
 def enqueued(database: str) -> list[str]:
     """Return the ids of the outbox."""
     return [id_ for (id_,) in query(database, "SELECT id FROM celeriac.outbox ORDER BY id")]

@@ -14,6 +14,7 @@ from psycopg2 import extensions
 
 from postgres.migrate import migrate
 from postgres.session import Session
+from tests.apt import INSTALLING
 from tests.integration.bad_row_corpus import CORPUS, GOOD, Bad, reason_of, row
 from tests.integration.batches import child_on, deliver, settle
 from tests.integration.oldest_postgres import OldPostgres, find_programs
@@ -42,7 +43,7 @@ def oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.remove()
 
 
-@pytest.fixture(params=["newest", "oldest"])
+@pytest.fixture(params=["newest", pytest.param("oldest", marks=INSTALLING)])
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a migrated database with the corpus's table, and nothing in it yet."""
     name = "database" if request.param == "newest" else "oldest"

@@ -113,7 +113,7 @@ def test_a_ticket_is_awaited(broker_url: str, redis: Redis) -> None:
     async def follow(client: AsyncClient) -> Any:
         good, bad = await client.ingest("flights", ROW), await client.ingest("flights", ROW)
         states = [await good.state(), await client.ticket("unknown").state()]
-        waiting = asyncio.create_task(good.wait(20))
+        waiting = asyncio.create_task(good.wait(60))
         await _subscribed(redis, good.id)
         store(redis, good.id, result={"inserted": 1})
         store(redis, bad.id, "FAILURE", {"exc_message": ["no such target"]})

@@ -147,7 +147,7 @@ def test_a_wait_outlives_a_short_outage(broker_url: str, valkey_server: Embedded
     found: list[object] = []
     with valkey_server.client() as redis, Client(broker_url) as client:
         ticket = client.ingest("flights", ROW)
-        waiter = threading.Thread(target=lambda: found.append(ticket.wait(20)))
+        waiter = threading.Thread(target=lambda: found.append(ticket.wait(60)))
         waiter.start()
         _cut(redis, f"celery-task-meta-{ticket.id}")
 

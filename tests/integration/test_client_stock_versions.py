@@ -91,7 +91,7 @@ def test_an_older_stock_worker_runs_the_job(
             result = ticket.wait(60)
         finally:
             worker.terminate()
-            worker.communicate(timeout=30)
+            worker.communicate(timeout=60)
 
     assert (0, "") == (sent.returncode, sent.stderr)
     assert ["2 unknown", "queued cancelled", "JobCancelled"] == sent.stdout.splitlines()[1:]

@@ -179,9 +179,6 @@ def test_shutting_down_is_told_before_the_loop_ends() -> None:
     source = inspect.getsource(apps_worker._shutdown_handler)
 
     assert "signals.worker_shutting_down.send(" in source
-    assert "worker.consumer.cancel_active_requests()" in inspect.getsource(
-        apps_worker.on_cold_shutdown
-    )
     assert "signals.worker_shutdown.send(" in inspect.getsource(apps_worker.Worker) + (
         inspect.getsource(WorkController)
     )

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from celery import bootsteps
 from celery.app.defaults import NAMESPACES, flatten
+from celery.apps import worker as apps_worker
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.prefork import TaskPool
 from celery.events import EventDispatcher
-from celery.worker import WorkController, components, heartbeat, loops
+from celery.worker import WorkController, components, heartbeat, loops, state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer import Gossip, Mingle
 from celery.worker.request import Request as CeleryRequest
@@ -49,6 +50,18 @@ from tests.workers import ROOT
         ),
         (EventDispatcher.__init__, "serializer or self.app.conf.event_serializer"),
         (heartbeat.Heart._send, "self.eventer.send(event,"),
+        (heartbeat.Heart.start, "self._send, ('worker-heartbeat',)"),
+        (EventDispatcher._publish, "self._outbound_buffer.append((event, routing_key))"),
+        (AsynPool._flush_writer, "if not proc._is_alive():"),
+        (AsynPool._create_write_handlers, "job._writer = ref(cor)"),
+        (AsynPool._create_write_handlers, "job._write_to = proc"),
+        (AsynPool._stop_task_handler, "proc.inq.put(None)"),
+        (TaskPool.on_stop, "hub.fire_timers()"),
+        (apps_worker.Worker.on_start, "self.install_platform_tweaks(self)"),
+        (apps_worker.Worker.install_platform_tweaks, "install_worker_term_handler(worker)"),
+        (apps_worker.on_SIGINT, "install_worker_term_hard_handler(worker, sig='SIGINT'"),
+        (state.maybe_shutdown, "raise WorkerTerminate(should_terminate)"),
+        (CeleryConsumer.stop, "self.blueprint.stop(self)"),
         (loops.asynloop, "blueprint.state == RUN"),
         (bootsteps.Blueprint.stop, "self.close(parent) self.state = CLOSE"),
         (bootsteps.Blueprint.stop, "self.state = TERMINATE"),

@@ -129,14 +129,14 @@ def test_what_is_no_price_list(site: Shop, body: str) -> None:
     """Nonsense is answered as such, and no job comes of it."""
     before = site.jobs()
 
-    answer = site.session.post(f"{site.address}/price-lists/", data=body, timeout=20)
+    answer = site.session.post(f"{site.address}/price-lists/", data=body, timeout=60)
 
     assert (400, before) == (answer.status_code, site.jobs())
 
 
 def test_report_is_shown(site: Shop) -> None:
     """A click leads to a page that says so until the report is there, and then is the report."""
-    asked = site.session.post(f"{site.address}/reports/", allow_redirects=False, timeout=20)
+    asked = site.session.post(f"{site.address}/reports/", allow_redirects=False, timeout=60)
     place = asked.headers["Location"]
     wait_for(lambda: site.get(place).status_code == 200, what="the report")
 
@@ -150,7 +150,7 @@ def test_report_is_shown(site: Shop) -> None:
 def test_report_that_cannot_be_made(site: Shop) -> None:
     """The worker's words are on the page."""
     asked = site.session.post(
-        f"{site.address}/reports/", {"at_least": "many"}, allow_redirects=False, timeout=20
+        f"{site.address}/reports/", {"at_least": "many"}, allow_redirects=False, timeout=60
     )
     place = asked.headers["Location"]
     wait_for(lambda: site.get(place).status_code != 202, what="the end of the job")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha1
 from pathlib import Path
-from threading import Event, Thread
+from threading import Barrier, Thread
 from time import monotonic
 from typing import Any
 
@@ -208,17 +208,17 @@ def test_two_recover_at_once(server: Redis) -> None:
         put(server, dead, slab, "")
         server.lpush(dead.slab(slab), *numbers[slab * 100 : slab * 100 + 100])
     given_back: list[int] = []
-    start = Event()
+    start = Barrier(3)
 
     def take_part() -> None:
         with client_of(server) as client:
+            client.ping()
             start.wait(60)
             given_back.append(recover_all(client, dead, most_messages=7)[0])
 
     threads = [Thread(target=take_part) for _ in range(3)]
     for thread in threads:
         thread.start()
-    start.set()
     for thread in threads:
         thread.join()
 

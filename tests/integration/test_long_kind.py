@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from psycopg2.errors import QueryCanceled
 
 from postgres.progress import Overtaken, begin_run
 from postgres.session import Session
@@ -185,14 +186,19 @@ def test_working_run_is_not_ended(child: Child, database: str) -> None:
     with closing(psycopg2.connect(database)) as working, ThreadPoolExecutor(1) as pool:
         cursor = working.cursor()
         cursor.execute("SELECT pg_try_advisory_lock(1667591270, hashtext('j'))")
-        statement = pool.submit(cursor.execute, "SELECT pg_sleep(1)")
-        asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        statement = pool.submit(cursor.execute, "SELECT pg_sleep(60)")
+        asleep = (
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        )
         wait_for(lambda: query(database, asleep), what="the statement to run")
 
         with child_on(database, kinds=[KIND], catalog=depot.CATALOG, session=hasty) as other:
             taken = run(other, steps=1)
+        working.cancel()
 
-        assert (Fate.TAKEN, None) == (taken.fate, statement.result())
+        assert Fate.TAKEN == taken.fate
+        assert isinstance(statement.exception(), QueryCanceled), "its session was ended"
 
 
 def test_overtaken_run_writes_nothing(child: Child, database: str) -> None:

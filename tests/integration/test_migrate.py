@@ -98,19 +98,24 @@ def test_mended_migration_goes_on(empty_database: str) -> None:
 
 def test_two_at_once_apply_each_migration_once(empty_database: str) -> None:
     """The second migrator waits for the first, and then finds nothing to do."""
-    slow = Migration(1, "slow", "CREATE TABLE celeriac.first (id int); SELECT pg_sleep(1)")
+    slow = Migration(1, "slow", "CREATE TABLE celeriac.first (); SELECT pg_advisory_xact_lock(1)")
     done: list[list[Migration]] = []
     threads = [
         threading.Thread(target=lambda: done.append(migrate(empty_database, [slow])))
         for _ in range(2)
     ]
 
-    threads[0].start()
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-    wait_for(lambda: answers(empty_database, waiting) == [(1,)], what="the first to be at work")
-    threads[1].start()
-    locked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
-    wait_for(lambda: answers(empty_database, locked) == [(1,)], what="the second to wait")
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event = 'advisory' AND datname = current_database()"
+    )
+
+    with closing(psycopg2.connect(empty_database)) as gate, gate.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(1)")
+        threads[0].start()
+        wait_for(lambda: answers(empty_database, waiting) == [(1,)], what="the first to be at work")
+        threads[1].start()
+        wait_for(lambda: answers(empty_database, waiting) == [(2,)], what="the second to wait")
     for thread in threads:
         thread.join(60)
 

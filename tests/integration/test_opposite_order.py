@@ -26,8 +26,8 @@ CREATE TRIGGER slow BEFORE INSERT ON celeriac.job FOR EACH ROW EXECUTE FUNCTION 
 CREATE TRIGGER slow BEFORE INSERT ON shop.item FOR EACH ROW EXECUTE FUNCTION shop.take_time();
 CREATE TRIGGER slow BEFORE INSERT ON shop.customer FOR EACH ROW EXECUTE FUNCTION shop.take_time();
 """
-#: Longer than PostgreSQL waits before it looks for a deadlock.
-PATIENT = Session(lock_seconds=5, statement_seconds=10)
+#: Longer by far than PostgreSQL waits before it looks for a deadlock.
+PATIENT = Session(lock_seconds=30, statement_seconds=60)
 
 
 @pytest.fixture

@@ -164,7 +164,10 @@ def test_claim_survives_a_row_that_vanishes(child: Child, database: str) -> None
             cursor.execute("DELETE FROM celeriac.job")
             thread = threading.Thread(target=ask)
             thread.start()
-            blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            blocked = (
+                "SELECT 1 FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
             wait_for(lambda: query(database, blocked), what="the claim to wait")
         connection.commit()
         thread.join(60)
@@ -189,7 +192,10 @@ def test_two_runs_of_a_resumed_job_are_told_the_same(child: Child, database: str
             cursor.execute(COMMIT_ELSEWHERE)
             thread = threading.Thread(target=run)
             thread.start()
-            blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            blocked = (
+                "SELECT 1 FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
             wait_for(lambda: query(database, blocked), what="the second run to wait")
         connection.commit()
         thread.join(60)

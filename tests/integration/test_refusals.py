@@ -93,7 +93,7 @@ def end_own_backend(cursor: Cursor) -> None:
     cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
-def test_lost_connection_has_no_code_or_a_server_s_goodbye(pool: Pool) -> None:
+def test_lost_connection_has_no_code(pool: Pool) -> None:
     """What the driver says of a connection that died is never taken for a job's fault."""
     with pytest.raises(Refused) as caught, transaction(pool) as cursor, refusals(Phase.ROWS):
         end_own_backend(cursor)
@@ -102,8 +102,7 @@ def test_lost_connection_has_no_code_or_a_server_s_goodbye(pool: Pool) -> None:
         with pytest.raises(Refused) as closed, refusals(Phase.RECORD):
             cursor.execute("SELECT 1")
 
-    assert caught.value.sqlstate in (None, "57P01")
-    assert closed.value.sqlstate is None
+    assert (None, None) == (caught.value.sqlstate, closed.value.sqlstate)
 
 
 @pytest.mark.parametrize("query", ["", " ; ", "-- nothing"])

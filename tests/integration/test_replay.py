@@ -107,7 +107,10 @@ def test_two_operators_at_once(child: Child, database: str) -> None:
             cursor.execute("SELECT id FROM celeriac.quarantine FOR UPDATE")
             thread = threading.Thread(target=second)
             thread.start()
-            blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            blocked = (
+                "SELECT 1 FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
             wait_for(lambda: query(database, blocked), what="the second operator to wait")
             cursor.execute(TAKE)
         first.commit()

@@ -284,7 +284,7 @@ def test_an_outage_ends_by_itself(
     neglect(database, HOUR)
     wait_for(lambda: noted(database), what="the ticks")
     stop.set()
-    thread.join(10)
+    thread.join(60)
 
     assert not thread.is_alive()
     assert (1, 1) == tuple(caplog.text.count(words) for words in ("in trouble", "is back"))

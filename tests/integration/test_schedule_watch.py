@@ -76,7 +76,8 @@ def test_an_outage_is_made_up_for_by_two_catalogs(database: str) -> None:
     fives = len(noted(database))
     time_passes(database, [MINUTELY], 1)
 
-    assert 12 <= fives <= 14
+    # Far from a tick a minute.
+    assert 12 <= fives <= 30
     assert len(noted(database)) >= 60
 
 
@@ -120,7 +121,7 @@ def test_a_database_that_is_not_migrated_is_said_once(
         migrate(empty_database)
         wait_for(lambda: tries[-1] == "", what="the first look")
         stop.set()
-        thread.join(10)
+        thread.join(60)
 
     assert (1, 1) == tuple(caplog.text.count(words) for words in ("in trouble", "is back"))
     assert (1, True) == (caplog.text.count(MIGRATE), MIGRATE in tries[0])

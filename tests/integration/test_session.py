@@ -194,7 +194,7 @@ def test_killed_client_does_not_keep_its_locks(contrary: str, database: str) -> 
     client.stdout.close()
 
     with closing(psycopg2.connect(database)) as other, other.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '20s'; SELECT pg_advisory_xact_lock(99)")
+        cursor.execute("SET lock_timeout = '60s'; SELECT pg_advisory_xact_lock(99)")
         other.rollback()
 
 

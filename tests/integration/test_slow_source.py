@@ -96,7 +96,7 @@ def last_words(child: Child) -> object:
     found = query(
         child.pool.url,
         "SELECT state_change FROM pg_stat_activity JOIN pg_locks USING (pid)"
-        " WHERE locktype = 'advisory' AND state LIKE 'idle%'",
+        " WHERE locktype = 'advisory' AND state LIKE 'idle%' AND datname = current_database()",
     )
     return found[0][0] if found else None
 

@@ -154,7 +154,8 @@ def test_pieces_are_whole_records(pool: Pool) -> None:
     rows = [list(csv.reader(io.StringIO(piece.decode(), newline=""))) for piece in pieces]
     expected = [[str(n), f'a"\n{n}'] for n in range(1, 20001)]
     assert expected == [row for piece in rows for row in piece]
-    assert 10_000 >= max(map(len, pieces))
+    assert 10_000 <= min(map(len, pieces[:-1]))
+    assert 10_000 + len('20000,"a""\n20000"\n') > max(map(len, pieces))
 
 
 def test_pieces_end_with_the_error_of_the_query(pool: Pool) -> None:
@@ -178,3 +179,19 @@ def test_query_whose_pieces_nobody_reads_is_stopped(pool: Pool) -> None:
     with snapshot(pool) as cursor:
         answer = Query(cursor, "SELECT pg_backend_pid()", {}).first(10)[0]
     assert (b"x" * 1000 + b"\n", [(str(pid),)]) == (first[:1001], answer)
+
+
+def test_lost_session_is_told_by_its_error_alone(
+    pool: Pool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The driver prints nothing past the log, in whichever thread it copies."""
+    deadly = "SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(60)"
+
+    with pytest.raises(Refused, match="server closed"), snapshot(pool) as cursor:
+        pin(cursor, 60)
+        Query(cursor, deadly, {}).copy_csv(io.BytesIO())
+    with pytest.raises(Refused, match="server closed"), snapshot(pool) as cursor:
+        pin(cursor, 60)
+        list(Query(cursor, deadly, {}).csv_pieces(1 << 20))
+
+    assert "" == capfd.readouterr().err

@@ -1,7 +1,9 @@
 """The cursor of a snapshot bounds its statements together, and says for whom they run."""
 
+import io
 from collections.abc import Iterator
 
+import psycopg2
 import pytest
 
 from postgres.errors import Refused
@@ -64,3 +66,40 @@ def test_interrupted_cursor_takes_no_statement(pool: Pool) -> None:
             cursor.execute("SELECT 1")
 
     assert [(1,)] == query(pool.url, "SELECT 1")
+
+
+def test_way_back_goes_with_the_next_statement(pool: Pool) -> None:
+    """One round trip goes back, limits, and asks; nothing of what came before is found."""
+    note = "/* celeriac report=r */ ROLLBACK TO SAVEPOINT question;\nSET LOCAL statement_timeout = "
+    with snapshot(pool) as cursor:
+        pin(cursor, 60)
+        cursor.mark("question")
+        cursor.execute("SELECT set_config('TimeZone', 'Asia/Tokyo', true)")
+        cursor.annotate("report=r")
+        cursor.rewind()
+        cursor.limit(20)
+        rows = io.BytesIO()
+        cursor.copy_expert(f"COPY ({OWN}) TO STDOUT", rows)
+        cursor.rewind()
+        cursor.execute("SELECT current_setting('TimeZone'), current_setting('statement_timeout')")
+        ((zone, limit),) = cursor.fetchall()
+
+    assert rows.getvalue().decode().replace("\\n", "\n").startswith(note)
+    assert "UTC" == zone
+    assert "1min" != limit
+
+
+def test_way_back_leads_out_of_a_failed_statement(pool: Pool) -> None:
+    """At once, or with what comes next."""
+    answers = []
+    with snapshot(pool) as cursor:
+        pin(cursor, 60)
+        cursor.mark("question")
+        for at_once in (True, False):
+            with pytest.raises(psycopg2.Error):
+                cursor.execute("SELECT nothing")
+            cursor.rewind(at_once=at_once)
+            cursor.execute("SELECT 1")
+            answers += cursor.fetchall()
+
+    assert [(1,), (1,)] == answers

@@ -63,6 +63,17 @@ def test_lone_long_one_goes_on_at_once(child: Child) -> None:
     assert [("long", "committed", 20)] == ledger(child)
 
 
+def test_lone_long_one_that_fails_is_buried_at_once(child: Child) -> None:
+    """Its burial is no further step: the steps that it took stay, and are counted."""
+    settle(child, deliver("in the way", 5))
+
+    (settled,) = settle_each(child, deliver("long", 0, count=20))
+
+    assert Fate.DEAD == settled.fate
+    assert "duplicate key" in str(settled.error)
+    assert [("in the way", "committed", 1), ("long", "dead", 5)] == ledger(child)
+
+
 @pytest.mark.parametrize(
     ("waits", "fate"),
     [

@@ -52,6 +52,17 @@ def test_a_success_ends_the_row() -> None:
     assert MOST == bounds.now
 
 
+def test_long_batch_halves_the_bound() -> None:
+    """One that took too long is enough, and the next in time brings the bound back."""
+    bounds = BatchBounds(MOST)
+
+    bounds.took_long()
+    after = bounds.now.jobs
+    bounds.went_well()
+
+    assert (500, MOST) == (after, bounds.now)
+
+
 def test_what_came_back_was_too_much() -> None:
     """Batches take twice what was done of the last one, and grow again when nothing comes back."""
     bounds = BatchBounds(MOST)

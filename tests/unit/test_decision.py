@@ -3,7 +3,13 @@
 import psycopg2
 import pytest
 
-from postgres.decision import Decision, decide, when_collisions_do_not_end
+from postgres.decision import (
+    Decision,
+    decide,
+    passes_by_itself,
+    when_collisions_do_not_end,
+    when_the_server_is_well,
+)
 from postgres.errors import UNSENT, Phase, Refused, refusals
 from postgres.insert_rows import KEPT_OUT
 
@@ -32,9 +38,12 @@ TROUBLE = {
     "58000": "system_error",
     "58030": "io_error",
     "F0000": "config_file_error",
-    "XX000": "internal_error",
     "XX001": "data_corrupted",
+    "XX002": "index_corrupted",
 }
+
+#: Phases in which triggers speak, who may say the same.
+TRIGGERS_SPEAK = [Phase.ROWS, Phase.CONSTRAINTS, Phase.COMMIT]
 
 #: What a row brings about itself, as PostgreSQL, a constraint or a trigger says it.
 BY_A_ROW = {
@@ -82,6 +91,43 @@ def test_trouble_of_the_server_waits(sqlstate: str | None, phase: Phase, jobs: i
     decision = decide(sqlstate, phase, jobs)
 
     assert WAIT == decision
+
+
+@pytest.mark.parametrize("sqlstate", TROUBLE)
+@pytest.mark.parametrize("phase", list(Phase))
+def test_trouble_of_a_server_that_is_well(sqlstate: str, phase: Phase) -> None:
+    """Where triggers speak it is that of one target, whose jobs wait; nobody else's, ever."""
+    decisions = [when_the_server_is_well(sqlstate, phase, jobs) for jobs in (MANY, 1)]
+
+    assert ([ALONE, BUSY] if phase in TRIGGERS_SPEAK else [WAIT, WAIT]) == decisions
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("jobs", [1, MANY])
+def test_lost_connection_waits_all_the_same(phase: Phase, jobs: int) -> None:
+    """Without a code nobody knows what was done, however well the server is now."""
+    decision = when_the_server_is_well(None, phase, jobs)
+
+    assert WAIT == decision
+
+
+def test_what_passes_by_itself() -> None:
+    """No target is held for a full disk or a server that stops; for a broken index one is."""
+    passing = {code for code in TROUBLE if passes_by_itself(code)}
+
+    resources = {"53000", "53100", "53200", "53300"}
+    assert resources | {"57P01", "57P02", "57P03"} == passing
+    assert [True, False] == [passes_by_itself(code) for code in ("25006", None)]
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "57014", "53400"])
+@pytest.mark.parametrize("phase", list(Phase))
+def test_last_try_does_nothing_again(sqlstate: str, phase: Phase) -> None:
+    """Then a collision is a row's where rows go in; elsewhere, what follows if they do not end."""
+    decision = decide(sqlstate, phase, 1, is_last_try=True)
+
+    again = decide(sqlstate, phase, 1)
+    assert (when_collisions_do_not_end(phase, 1) if again is AGAIN else again) == decision
 
 
 @pytest.mark.parametrize("sqlstate", BY_A_ROW)
@@ -134,6 +180,14 @@ def test_closed_target_is_held(sqlstate: str, jobs: int) -> None:
         # A report over its time or its temporary files: its limits are declared.
         ("57014", Phase.READ, ALONE, BURY),
         ("53400", Phase.READ, ALONE, BURY),
+        # An extension that cannot read a value; elsewhere the server's own trouble.
+        ("XX000", Phase.CONNECT, WAIT, WAIT),
+        ("XX000", Phase.CLAIM, WAIT, WAIT),
+        ("XX000", Phase.ROWS, ROWS, ROWS),
+        ("XX000", Phase.CONSTRAINTS, ROWS, ROWS),
+        ("XX000", Phase.RECORD, WAIT, WAIT),
+        ("XX000", Phase.COMMIT, ALONE, BURY),
+        ("XX000", Phase.READ, WAIT, WAIT),
         # A report's query that PostgreSQL does not understand, or that fails on the data.
         ("42601", Phase.READ, ALONE, BURY),
         ("42P01", Phase.READ, ALONE, BURY),
@@ -182,8 +236,8 @@ def test_no_batch_is_buried_whole(sqlstate: str | None, phase: Phase) -> None:
     [
         (Phase.CONNECT, WAIT, WAIT),
         (Phase.CLAIM, WAIT, WAIT),
-        (Phase.ROWS, ALONE, BURY),
-        (Phase.CONSTRAINTS, ALONE, BURY),
+        (Phase.ROWS, ALONE, ROWS),
+        (Phase.CONSTRAINTS, ALONE, ROWS),
         (Phase.RECORD, WAIT, WAIT),
         (Phase.COMMIT, ALONE, BURY),
         (Phase.READ, ALONE, BURY),
