@@ -1,6 +1,7 @@
 -- What workers take that the checks did not know: rows for several targets in one job, and reports
 -- that wait for a commit. What nobody would take they let through: too long a name of a task, an id
--- of our own replays.
+-- of our own replays, and a body whose text is far larger than what PostgreSQL holds of it: of
+-- 1e131071 it holds 22 bytes, and of a value that was compressed any part.
 --
 -- A worker of the previous version runs on this schema: names, arguments and answers stay.
 
@@ -13,7 +14,8 @@ RETURN CASE
         && $.rows.type() == "array" && $.rows.size() >= 1 && $.rows.size() <= 10000
         && !(exists($.rows[*] ? (@.type() != "object")))'
     THEN
-        kwargs - '{target,rows}'::text[] = '{}' AND pg_catalog.pg_column_size(kwargs) <= 1048576
+        kwargs - '{target,rows}'::text[] = '{}'
+        AND pg_catalog.octet_length(kwargs::text) <= 1048576
     ELSE false
 END;
 
@@ -137,8 +139,7 @@ BEGIN
             ));
         END IF;
     END CASE;
-    -- Its text is at most a few times longer than what PostgreSQL holds: small ones need no look.
-    IF pg_column_size(kwargs) > 1048576 AND octet_length(kwargs::text) > 8388608 - 128 THEN
+    IF octet_length(kwargs::text) > 8388608 - 128 THEN
         PERFORM celeriac.refuse_job(format(
             'body must be at most 8388608 bytes, got %s', octet_length(kwargs::text) + 128
         ));
@@ -179,10 +180,10 @@ BEGIN
             celeriac.shown(options -> 'expires')
         ));
     END;
-    IF NOT isfinite(expires) THEN
+    -- What Celery can read.
+    IF expires NOT BETWEEN '0001-01-02 00:00Z' AND '9999-12-30 00:00Z' THEN
         PERFORM celeriac.refuse_job(format('expires must be a time that comes, got %s', expires));
     END IF;
-    -- Written as Celery reads it.
     RETURN options || jsonb_build_object('expires', expires);
 END
 $$;

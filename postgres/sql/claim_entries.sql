@@ -6,12 +6,7 @@
 WITH due AS MATERIALIZED (
     SELECT
         id, run_at, number,
-        -- The text is about as large; only of large values it has to be looked at.
-        CASE
-            WHEN body IS NOT NULL THEN octet_length(body)
-            WHEN pg_column_size(kwargs) < 1000 THEN pg_column_size(kwargs)
-            ELSE octet_length(kwargs::text)
-        END AS size_bytes
+        coalesce(octet_length(body), octet_length(kwargs::text)) AS size_bytes
     FROM celeriac.outbox
     WHERE epoch IS NULL AND run_at >= %(since)s AND run_at <= statement_timestamp()
     ORDER BY run_at, number

@@ -237,6 +237,10 @@ def test_payload_that_no_worker_takes_is_refused(database: str, kwargs: str, wor
         ('\'celeriac.report\', \'{"name": "a", "params": 1}\'', "params must be an object, got 1"),
         ("'celeriac.ingest_file', '{\"target\": \"a\"}'", "url must be text of 1 character"),
         (
+            "'own', '{}', options => '{\"expires\": \"10000-01-01\"}'",
+            "expires must be a time that comes",
+        ),
+        (
             """'celeriac.ingest_file', '{"target": "a", "url": "a", "format": "xls"}'""",
             'format must be csv, jsonl or parquet, got "xls"',
         ),
@@ -278,6 +282,17 @@ def test_too_many_rows_are_refused(database: str) -> None:
     assert f"rows must be 1 to {MAX_ROWS}, got {MAX_ROWS + 1}" == refusal(
         database, text, (MAX_ROWS + 1,)
     )
+
+
+def test_size_is_that_of_the_text(database: str) -> None:
+    """A few bytes of a number may be a hundred thousand digits: what counts is what is sent."""
+    rows = ", ".join(['{"a": 1e131071}'] * 65)
+    few, many = (f'{{"target": "t", "rows": [{one}]}}' for one in ('{"a": 1e131071}', rows))
+
+    query(database, INGEST, (few,))
+
+    assert "body must be at most 8388608 bytes, got 852" in refusal(database, INGEST, (many,))
+    assert 1 == len(entries(database))
 
 
 def test_time_that_has_passed_means_now(database: str) -> None:
