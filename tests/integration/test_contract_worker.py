@@ -51,7 +51,7 @@ from tests.workers import ROOT
         (EventDispatcher.__init__, "serializer or self.app.conf.event_serializer"),
         (heartbeat.Heart._send, "self.eventer.send(event,"),
         (heartbeat.Heart.start, "self._send, ('worker-heartbeat',)"),
-        (EventDispatcher._publish, "self._outbound_buffer.append((event, routing_key))"),
+        (EventDispatcher._publish, "if not self.buffer_while_offline:"),
         (AsynPool._flush_writer, "if not proc._is_alive():"),
         (AsynPool._create_write_handlers, "job._writer = ref(cor)"),
         (AsynPool._create_write_handlers, "job._write_to = proc"),

@@ -16,7 +16,6 @@ from tests.waiting import wait_for
 from worker.embedded import EmbeddedValkey
 from worker.transport.handover import Handover
 from worker.transport.reservation import Reservation
-from worker.transport.slabs import WAITING_SLAB
 from worker.waiting import Waiting
 
 TASK = "celeriac.ingest"
@@ -147,25 +146,6 @@ def test_its_company_follows_in_the_same_slab(taker: Taker, server: Redis) -> No
     assert 3 == taker.reservation.slabs.unsettled
     taker.settle()
     assert NOTHING_IS_LEFT == places(server)
-
-
-def test_who_took_all_waits_without_asking(taker: Taker, server: Redis) -> None:
-    """Who has taken all there was is ready to wait for the next: no question comes before that."""
-    seen: list[object] = []
-
-    def look() -> None:
-        keys = taker.reservation.keys
-        seen.append((taker.channel._is_idle, server.hget(keys.slabs, str(WAITING_SLAB))))
-
-    def bring_company() -> None:
-        taker.send("second")
-        taker.then = look
-
-    taker.then = bring_company
-    taker.surprise("first")
-    taker.listen(lambda: taker.ids() == [["first"], ["second"]])
-
-    assert [(True, TASK.encode())] == seen
 
 
 def test_a_job_may_be_over_before_its_slab_is_filled(taker: Taker, server: Redis) -> None:

@@ -187,14 +187,13 @@ class Channel(envelope.Channel):
         self, queue: str, first: bytes | None, count: int, texts: list[bytes], *more: Any
     ) -> bool:
         """Hand over what the script took; False if it took other messages than we believed."""
-        suspects, known, has_doubts, was_all = more
+        suspects, known, has_doubts = more
         self._has_doubts = bool(has_doubts)
         is_early = self.handover.early is not None
         if is_early and not (known and self.reservation.slabs.has_early):
             # The server, or we, have forgotten what it gave us: who knows what is in this slab.
             self._lost_sight = True
             return False
-        self._is_idle = bool(was_all)
         if known and not is_early:
             texts.insert(0, first or b"")
         deaths = dict(zip(suspects[::2], suspects[1::2], strict=True))

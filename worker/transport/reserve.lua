@@ -11,9 +11,8 @@
 -- Returns state and more. States:
 --    n > 0  number of the list, how many messages, texts with the messages joined by commas, and
 --           for each suspect among them its position (from 0) and how often it killed; then how
---           many of the first are not in the texts, because BLMOVE's answer was that message; more
---           than 0 if there are suspects or cancelled jobs; and 1 if all queues are empty now, and
---           BLMOVE's slab is ready
+--           many of the first are not in the texts, because BLMOVE's answer was that message, and
+--           more than 0 if there are suspects or cancelled jobs
 --    0      all queues are empty, BLMOVE's slab is ready; how many slabs are in the books; more
 --           than 0 if there are suspects or cancelled jobs
 --    -1     others gave this owner's jobs back: it has to forget them first
@@ -110,15 +109,7 @@ for index = FIRST_LIST, #KEYS do
         redis.call('HSET', slabs, number, list)
         take_from(list)
         local texts = joined(known + 1)
-        -- Nothing is left: who is to wait now need not ask first whether there is any need to.
-        local was_all = redis.call('EXISTS', unpack(KEYS, FIRST_LIST)) == 0
-        if was_all then
-            redis.call('HSET', slabs, waiting_number, next_waited_for)
-        end
-        return {
-            index - FIRST_LIST + 1, #taken, texts, suspects_among(taken), known, doubts,
-            was_all and 1 or 0
-        }
+        return {index - FIRST_LIST + 1, #taken, texts, suspects_among(taken), known, doubts}
     end
 end
 redis.call('HSET', slabs, waiting_number, next_waited_for)
