@@ -5,6 +5,7 @@ whole, and its jobs take the careful way, which finds out why.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 
 from postgres import whole
 from postgres.decision import Decision, decide, when_the_server_is_well
@@ -17,6 +18,13 @@ from worker.unpack import PlainJobs
 
 #: SQLSTATE of a statement that ran out of time.
 QUERY_CANCELED = "57014"
+
+_CLAIM = "claim_new_jobs"
+#: Why that function cannot be called, by SQLSTATE.
+_SHUT = {
+    "42883": f"the function celeriac.{_CLAIM} is missing",
+    "42501": f"this user may not execute celeriac.{_CLAIM}",
+}
 
 
 @dataclass(slots=True)
@@ -57,12 +65,20 @@ def _commit(parcel: Parcel, jobs: PlainJobs, child: Child, tally: Tally) -> str 
     except PoolExhausted as error:
         return _wait(jobs, str(error), tally)
     except Refused as refused:
+        if refused.sqlstate in _SHUT and _CLAIM in refused.message:
+            _say_shut(refused.sqlstate)
         tally.timeouts += refused.sqlstate == QUERY_CANCELED
         if _is_surely_trouble(refused, len(jobs.ids)):
             return _wait(jobs, str(refused), tally)
     except Exception as error:  # noqa: BLE001 - a kind may raise anything; its run tells which job
         events.short_way_failed(task=parcel.task, jobs=len(jobs.ids), reason=repr(error))
     return None
+
+
+@cache
+def _say_shut(sqlstate: str) -> None:
+    """Say, once a process, that no batch can go the short way."""
+    events.short_way_shut(reason=_SHUT[sqlstate])
 
 
 def _is_surely_trouble(refused: Refused, jobs: int) -> bool:

@@ -6,6 +6,7 @@ task it does not know; on Redis both delete them.
 
 import time
 from collections.abc import Callable, Sequence
+from threading import current_thread, main_thread
 from typing import Any
 
 from celery.bootsteps import RUN
@@ -33,6 +34,10 @@ _TELL_AGAIN_SECONDS = 1.0
 _RECONNECT = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 2.0}
 
 
+def _nothing() -> None:
+    pass
+
+
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     """A consumer that loses no message and hands jobs over in batches."""
 
@@ -48,6 +53,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self._child_deaths = ChildDeaths()
         self._sampler = Sampler(self.app.conf.celeriac_events_per_second)
         self._reservation: Reservation | None = None
+        #: Called, maybe more than once, when the loop ends.
+        self.on_stopping: Callable[[], object] = _nothing
         self.dispatcher = Dispatcher(self)
 
     @property
@@ -113,7 +120,10 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
     def _tell_again(self) -> None:
         self._tell_is_due = False
-        self.flush_settled()
+        # While the pool ends, Celery fires the timers in a thread: the broker's connection is not
+        # its. What is owed then is told by the main thread, at the last when it releases.
+        if current_thread() is main_thread():
+            self.flush_settled()
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Give a sign of life at every tick: the lease is renewed only while they come."""
@@ -164,20 +174,26 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     def cancel_active_requests(self) -> None:
         """End what runs, in a cold shutdown: it goes back to its queue, and nothing is counted."""
         running = {pid for _, pid, _ in self.dispatcher.running_jobs()}
-        if None in running:
+        # Without a pool there are no children any more, whatever is still to be told of batches.
+        if None in running and self.pool._pool is not None:  # noqa: SLF001 - see the contract tests
             # A batch on its way to a child: to which one, only the child will say.
-            running |= {child.pid for child in self.pool._pool._pool}  # noqa: SLF001 - see the contract tests
+            running |= {child.pid for child in self.pool._pool._pool}  # noqa: SLF001 - the same
         for pid in running - {None}:
             # PostgreSQL undoes what is open; a child that waits for it would hear nothing milder.
             self.pool.terminate_job(pid, signals.signum("KILL"))
 
     def stop(self) -> None:
         """End the loop, whoever asked for it; what runs goes on, and the pool ends next."""
+        # A remote control asks without a signal, and some errors do: the same as at a signal.
+        self.app.child_signals.stop()
+        self.on_stopping()
         if self._reservation is not None:
             self._reservation.lease.hold_on()
-        if self.pool._pool is not None:  # noqa: SLF001 - see the contract tests
-            self.pipes.finish_writing(self.pool._pool)  # noqa: SLF001 - the same
-        super().stop()
+        try:
+            if self.pool._pool is not None:  # noqa: SLF001 - see the contract tests
+                self.pipes.finish_writing(self.pool._pool)  # noqa: SLF001 - the same
+        finally:
+            super().stop()
 
     def shutdown(self) -> None:
         """Disconnect, then give back what is still reserved."""

@@ -217,7 +217,7 @@ class Dispatcher:
         # Any other lone job may only have come first to a worker that would die of each.
         alone = len(jobs) == 1 and jobs[0].is_suspect and not self._running
         may_take_long = self._may_take_long(jobs)
-        number = self._consumer.reservation.next_batch()
+        number, parts = self._consumer.reservation.next_batch(jobs)
         batch = self._running[number] = Batch(number, jobs, may_take_long)
         now, patience = datetime.now(UTC), self._undone.patience()
         parcel = parcel_of(jobs, now, state.revoked, patience, may_go_on=may_take_long)
@@ -231,7 +231,7 @@ class Dispatcher:
         )
         self._consumer.pipes.write_now(self._consumer.pool._pool)  # noqa: SLF001 - see the contract tests
         # While the child wakes: what it has not read yet cannot end this process.
-        self._consumer.reservation.dispatched(number, jobs, alone=alone)
+        self._consumer.reservation.dispatched(number, parts, alone=alone)
 
     def _started(self, batch: Batch, pid: int, at: float) -> None:
         batch.start(pid, at)

@@ -34,6 +34,11 @@ def stop_forced(*, seconds: float) -> None:
     _log.warning("ended by force, its jobs come back with its lease", waited_seconds=seconds)
 
 
+def stop_failed(*, reason: str) -> None:
+    """What is to be done at a signal to stop went wrong; the worker ends all the same."""
+    _log.error("a signal to stop was not obeyed in full", reason=reason)
+
+
 def batch_settled(*, task: str, jobs: int, rows: int, seconds: float) -> None:
     """A batch committed and its jobs were settled."""
     _log.info("batch settled", task=task, jobs=jobs, rows=rows, seconds=round(seconds, 3))
@@ -103,6 +108,15 @@ def child_unfit(*, reason: str) -> None:
 def short_way_failed(*, task: str, jobs: int, reason: str) -> None:
     """A kind raised while it planned its writes; its jobs go the careful way, slower."""
     _log.warning("jobs go the careful way", task=task, jobs=jobs, reason=reason)
+
+
+def short_way_shut(*, reason: str) -> None:
+    """No batch of this process can commit in one statement; said once."""
+    _log.warning(
+        "all batches go the careful way, slower: run python -m worker migrate,"
+        " or grant EXECUTE on celeriac.claim_new_jobs",
+        reason=reason,
+    )
 
 
 def buffer_dropped(*, jobs: int) -> None:

@@ -12,6 +12,7 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from socket import gethostname
 from typing import Any
 
@@ -117,12 +118,9 @@ class _Life:
             is_in_vain=lambda: consumer.is_broker_silent,
         )
         last_resort.start()
-
-        def announce_cold(status: int) -> None:
-            words = {"sig": "SIGQUIT", "how": "Cold", "exitcode": status}
-            signals.worker_shutting_down.send(sender=consumer.hostname, **words)
-
-        StopSignals(consumer, last_resort, announce_cold).install()
+        consumer.on_stopping = partial(last_resort.ask, hurry=False)
+        announce = partial(signals.worker_shutting_down.send, sender=consumer.hostname)
+        StopSignals(consumer, last_resort, announce).install()
 
     def on_shutting_down(self, how: str, **_: Any) -> None:
         # A job of many transactions need not end for this worker to end.
@@ -182,8 +180,11 @@ def _size_window(worker: Any, served: Sequence[Kind[Any]]) -> None:
     if not served or not all(kind.limits.jobs == 1 or kind.may_take_long for kind in served):
         return
     jobs = [kind.limits.jobs for kind in served]
-    # A batch each; where lone jobs wait among others, these would be kept from other workers.
-    worker.prefetch_multiplier = max(jobs) if min(jobs) > 1 else min(max(jobs), _MIXED_JOBS)
+    # A batch each, and one for whoever comes back first; where lone jobs wait among others, these
+    # would be kept from other workers.
+    batches = max(jobs) * (worker.concurrency + 1)
+    each = -(-batches // worker.concurrency)
+    worker.prefetch_multiplier = each if min(jobs) > 1 else min(max(jobs), _MIXED_JOBS)
 
 
 def _plan(settings: Settings, child_signals: Signals) -> Plan:

@@ -99,13 +99,28 @@ def _texts(
     others: Sequence[tuple[Settlement, Any]], app: Celery
 ) -> Iterator[tuple[bytes, int, str]]:
     """Return key, lifetime and text of each result; of an empty id nobody can ask for one."""
-    backend = app.backend
+    backend, now = app.backend, app.now().isoformat()
     for settlement, context in others:
         if settlement.fate in _STATUS and settlement.id:
             failed = settlement.fate is Fate.DEAD
             seconds = backend.failure_expires if failed else backend.expires
             key = backend.get_key_for_task(settlement.id)
-            yield key, seconds or 0, backend.encode(_meta(settlement, context, backend))
+            text = _success(settlement, now) if context is None else None
+            yield key, seconds or 0, text or backend.encode(_meta(settlement, context, backend))
+
+
+def _success(settlement: Settlement, now: str) -> str | None:
+    """Write what Celery would of a committed job without a request, at a tenth of the time."""
+    if settlement.fate is not Fate.COMMITTED:
+        return None
+    try:
+        result, id_ = json.dumps(settlement.result), json.dumps(settlement.id)
+    except TypeError:
+        return None  # kombu knows more types than the standard does.
+    return (
+        f'{{"status": "SUCCESS", "result": {result}, "traceback": null, "children": [],'
+        f' "date_done": "{now}", "task_id": {id_}}}'
+    )
 
 
 def _meta(settlement: Settlement, context: Any, backend: Any) -> dict[str, Any]:

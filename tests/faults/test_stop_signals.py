@@ -3,7 +3,9 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from celery.worker import state
@@ -13,7 +15,10 @@ from tests.faults.redis_state import places, redis_client
 from tests.faults.storm import Storm
 from tests.waiting import wait_for
 from tests.workers import Worker
+from worker.consumer import Consumer
 from worker.last_resort import LastResort, Patience
+from worker.pipes import Pipes
+from worker.progress import Signals
 from worker.stop_signals import StopSignals
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -54,53 +59,105 @@ def test_quit_that_comes_while_a_lock_is_held(
 
 
 class Heard:
-    """What is done at a signal, in its order; what Celery would do takes its time."""
+    """What is done at a signal, in its order."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        #: What comes while the first stop is announced.
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def cancel_active_requests(self) -> None:
         """Note that running batches are ended, and that nothing else can start by then."""
         self.told.append(f"killed, terminates: {state.should_terminate}")
 
-    def celery(self, number: int, _frame: object) -> None:
-        """Be interrupted by QUIT."""
-        self.told.append(f"begins {number}")
-        if number == signal.SIGTERM:
-            os.kill(os.getpid(), signal.SIGQUIT)
-        self.told.append(f"ends {number}")
+    def announce(self, sig: str, how: str, exitcode: int) -> None:
+        """Be interrupted."""
+        self.told.append(f"begins {sig} {how} {exitcode}, stops: {state.should_stop}")
+        if how == "Warm":
+            self.meanwhile()
+        self.told.append(f"ends {how}")
 
 
-def _listening() -> Heard:
+@pytest.fixture
+def heard(own_signals: None) -> Heard:
+    """What is told of the signals that this process gets."""
     heard = Heard()
-    for number in SIGNALS:
-        signal.signal(number, heard.celery)
     last_resort = LastResort(NEVER, is_busy=lambda: False, is_in_vain=lambda: False)
-    StopSignals(heard, last_resort, lambda status: heard.told.append(f"cold {status}")).install()
+    StopSignals(heard, last_resort, heard.announce).install()
     return heard
 
 
-@pytest.mark.usefixtures("own_signals")
-def test_signals_are_obeyed_in_turn() -> None:
-    """QUIT in the middle of TERM waits for its end, and no batch starts any more by then."""
-    heard = _listening()
+@pytest.mark.parametrize(
+    ("first", "second", "status"),
+    [(signal.SIGTERM, signal.SIGQUIT, 0), (signal.SIGINT, signal.SIGINT, 1)],
+)
+def test_signals_are_obeyed_in_turn(
+    heard: Heard, first: signal.Signals, second: signal.Signals, status: int
+) -> None:
+    """QUIT, or INT once more, in the middle of a stop waits for its end, and is cold."""
+    heard.meanwhile = partial(os.kill, os.getpid(), second)
+
+    os.kill(os.getpid(), first)
+
+    begin = f"begins {first.name} Warm {status}, stops: {status}"
+    cold = ["killed, terminates: 1", f"begins SIGQUIT Cold 1, stops: {status}", "ends Cold"]
+    assert [begin, "ends Warm", *cold] == heard.told
+
+
+def test_the_second_interrupt_is_cold(heard: Heard) -> None:
+    """INT waits for what runs, once; the second one does not."""
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+
+    assert ["ends Warm", "ends Cold"] == [one for one in heard.told if one.startswith("ends")]
+
+
+def test_what_fails_at_a_signal_stays_there(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
+    """The main thread gets no exception from the middle of nowhere, and the next one is obeyed."""
+    heard.meanwhile = partial(int, "nothing")
 
     os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGQUIT)
 
-    term = int(signal.SIGTERM)
-    assert [f"begins {term}", f"ends {term}", "killed, terminates: 1", "cold 1"] == heard.told
+    assert 1 == caplog.text.count("a signal to stop was not obeyed in full")
+    assert (0, 1) == (state.should_stop, state.should_terminate)
+    assert "ends Cold" == heard.told[-1]
 
 
-@pytest.mark.usefixtures("own_signals")
-def test_the_second_interrupt_is_cold() -> None:
-    """INT waits for what runs, once; the second one does not."""
-    heard = _listening()
+class EndOfLoop:
+    """Notes that the loop was ended."""
 
-    os.kill(os.getpid(), signal.SIGINT)
-    os.kill(os.getpid(), signal.SIGINT)
+    def __init__(self) -> None:
+        self.ends = 0
 
-    number = int(signal.SIGINT)
-    assert [f"begins {number}", f"ends {number}", "killed, terminates: 1", "cold 1"] == heard.told
+    def stop(self, _parent: object) -> None:
+        """Count it."""
+        self.ends += 1
+
+
+def test_an_end_that_no_signal_asked_for() -> None:
+    """Children are asked, the last resort too, and the loop ends whatever its pipes raise."""
+    asked: list[str] = []
+    children = Signals()
+    consumer = Consumer.__new__(Consumer)
+    consumer.app = SimpleNamespace(child_signals=children)
+    consumer.on_stopping = partial(asked.append, "last resort")
+    consumer.pool, consumer.pipes = SimpleNamespace(_pool=object()), Pipes()
+    consumer.blueprint, consumer._reservation = EndOfLoop(), None
+
+    with pytest.raises(AttributeError):
+        consumer.stop()
+
+    assert (["last resort"], True, 1) == (asked, children.is_stopping(), consumer.blueprint.ends)
+
+
+def test_a_cold_stop_once_the_pool_has_gone() -> None:
+    """A batch that no child took is no reason to look for children that are no more."""
+    consumer = Consumer.__new__(Consumer)
+    consumer.dispatcher = SimpleNamespace(running_jobs=lambda: [(None, None, None)])
+    consumer.pool = SimpleNamespace(_pool=None)
+
+    consumer.cancel_active_requests()
 
 
 def _last_resort(patience: Patience, **states: bool) -> tuple[LastResort, list[int], list[bool]]:

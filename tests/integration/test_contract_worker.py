@@ -19,7 +19,7 @@ from celery.apps import worker as apps_worker
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.prefork import TaskPool
 from celery.events import EventDispatcher
-from celery.worker import WorkController, components, heartbeat, loops, state
+from celery.worker import WorkController, components, control, heartbeat, loops, state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer import Gossip, Mingle
 from celery.worker.request import Request as CeleryRequest
@@ -59,8 +59,10 @@ from tests.workers import ROOT
         (TaskPool.on_stop, "hub.fire_timers()"),
         (apps_worker.Worker.on_start, "self.install_platform_tweaks(self)"),
         (apps_worker.Worker.install_platform_tweaks, "install_worker_term_handler(worker)"),
-        (apps_worker.on_SIGINT, "install_worker_term_hard_handler(worker, sig='SIGINT'"),
+        (apps_worker._shutdown_handler, "sender=worker.hostname, sig=sig, how=how, exitcode="),
         (state.maybe_shutdown, "raise WorkerTerminate(should_terminate)"),
+        (state.maybe_shutdown, "raise WorkerShutdown(should_stop)"),
+        (control.shutdown, "raise WorkerShutdown(EX_OK)"),
         (CeleryConsumer.stop, "self.blueprint.stop(self)"),
         (loops.asynloop, "blueprint.state == RUN"),
         (bootsteps.Blueprint.stop, "self.close(parent) self.state = CLOSE"),

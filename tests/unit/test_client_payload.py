@@ -99,6 +99,40 @@ def test_bad_file_jobs_are_refused(arguments: tuple[Any, ...], words: str) -> No
         client.ingest_file(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda client, name: client.ingest(name, {"a": 1}), "target"),
+        (lambda client, name: client.ingest({name: [{"a": 1}]}), "target"),
+        (lambda client, name: client.ingest_file("flights", name), "url"),
+        (lambda client, name: client.report(name), "name"),
+        (lambda client, name: client.report("daily", after=name), "after"),
+        (lambda client, name: client.enqueue(name, {}), "task"),
+        (lambda client, name: client.enqueue("mine", {}, queue=name), "queue"),
+        (lambda client, name: client.depth(name), "queue"),
+    ],
+)
+def test_names_hold_no_nul(call: Any, field: str) -> None:
+    """No name is one of the marks that stand in a message's form until it is written."""
+    words = rf"{field} must be text without NUL characters, got '\\x00id'"
+    with Client(NOWHERE) as client, pytest.raises(BadPayload, match=words):
+        call(client, "\0id")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client, taken: client.ingest("flights", {"a": 1}, id=taken),
+        lambda client, taken: client.group(id=taken),
+        lambda client, taken: client.group().ingest("flights", {"a": 1}, id=taken),
+    ],
+)
+def test_ids_of_replays_are_for_replays(call: Any) -> None:
+    """No new job takes such an id, in a group neither."""
+    with Client(NOWHERE) as client, pytest.raises(BadPayload, match="as those of replays do"):
+        call(client, "celeriac.replay-7")
+
+
 def test_files_are_said_to_be_what_workers_read() -> None:
     """Formats and options of the contract are those that workers know."""
     options = [one.name for one in msgspec.structs.fields(FileOptions) if one.name != "format"]

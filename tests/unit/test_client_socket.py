@@ -94,3 +94,23 @@ def test_nobody_waits_who_must_not(ends: tuple[TimedSocket, socket.socket]) -> N
 
     with pytest.raises(BlockingIOError):
         ours.recv(1)
+
+
+def test_a_socket_tells_how_long_it_waits(ends: tuple[TimedSocket, socket.socket]) -> None:
+    """redis-py takes 0 for "does not wait", and would leave the timeout as it is."""
+    ours, _ = ends
+    ours.settimeout(7)
+
+    assert 7 == ours.gettimeout()
+
+
+@pytest.mark.parametrize("seconds", [3e6, 1e300])
+def test_a_wait_may_be_longer_than_the_system_counts(
+    ends: tuple[TimedSocket, socket.socket], seconds: float
+) -> None:
+    """More milliseconds than the system has bits for are as many as it has."""
+    ours, theirs = ends
+    ours.settimeout(seconds)
+    theirs.sendall(b"a")
+
+    assert b"a" == ours.recv(1)

@@ -22,6 +22,9 @@ from worker.transport.server import refuse_old
 from worker.transport.slabs import WAITING_SLAB, Place, Reserved, Settling, Slabs
 from worker.waiting import Waiting
 
+#: Places of messages, slab by slab.
+Parts = Sequence[tuple[int, Sequence[int]]]
+
 _SETTLE = (files("worker.transport") / "settle.lua").read_text(encoding="utf-8")
 
 
@@ -114,17 +117,20 @@ class Reservation:
             self.on_cancelled(cancelled)
         return cancelled
 
-    def next_batch(self) -> int:
-        """Return a number that no batch of this worker has had."""
-        self._batches += 1
-        return self._batches
+    def next_batch(self, jobs: Sequence[Reserved]) -> tuple[int, Parts]:
+        """Number a batch that is to leave, as none before, and say where its messages are.
 
-    def dispatched(self, batch: int, jobs: Sequence[Reserved], *, alone: bool) -> None:
+        They stay there until :meth:`came_back`.
+        """
+        self._batches += 1
+        return self._batches, self.slabs.start(jobs)
+
+    def dispatched(self, batch: int, parts: Parts, *, alone: bool) -> None:
         """Note that a batch is on its way to a child, as soon as it is.
 
         Should this whole process die, these jobs are suspects, and no others.
         """
-        note = {"alone": alone, "parts": self.slabs.start(jobs)}
+        note = {"alone": alone, "parts": parts}
         # While Redis has other slabs than we believe, places would name others' messages.
         if self._unsent is None:
             with suppress(RedisError, OSError):

@@ -18,11 +18,12 @@ from redis.asyncio.connection import (  # type: ignore[attr-defined]  # async_ti
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from celeriac.connection import pool_options
 from celeriac.errors import BrokerUnavailable
 from celeriac.steps import Ask, Hear, Pause, Plan, Step, Subscribe, Take, take_async
+from celeriac.unavailable import FAILURES as FAILURES_IN_THREADS
 from celeriac.unavailable import unavailable
 from celeriac.urls import Address
 from celeriac.wire import pack
@@ -35,7 +36,7 @@ CALLS_AT_ONCE: Final = 16
 #: Making a connection takes redis-py a millisecond of the loop's time, in few pieces.
 CONNECTING_AT_ONCE: Final = 2
 #: An error may come with an unread answer on its connection; the sooner of both ends a wait.
-FAILURES: Final = (RedisError, OSError, asyncio.TimeoutError)
+FAILURES: Final = (*FAILURES_IN_THREADS, asyncio.TimeoutError)
 
 
 class Edge:
@@ -129,16 +130,18 @@ class _Server:
 
     async def ask(self, step: Ask, seconds: float) -> Any:
         """Send one command and return the answer, or raise :class:`BrokerUnavailable`."""
+        packed = pack(step.command)
         is_sent = False
         connection: Any = None
         try:
             async with async_timeout(seconds), self._turns:
                 connection = await self._ready_connection()
                 is_sent = True
-                await connection.send_packed_command(pack(step.command), check_health=False)
+                await connection.send_packed_command(packed, check_health=False)
                 answer = await connection.read_response()
         except ResponseError as error:
-            self._idle.append(connection)
+            if connection is not None:
+                self._idle.append(connection)
             raise unavailable(step.server, step.tried, seconds, error, is_sent=False) from error
         except FAILURES as error:
             await _drop(connection)
@@ -265,7 +268,9 @@ def _is_stale(connection: Any) -> bool:
     reader = connection._reader  # noqa: SLF001 - see above; looked at, never touched
     if reader is None or reader.at_eof() or reader.exception() is not None:
         return True
-    return bool(reader._buffer)  # noqa: SLF001 - the same
+    # hiredis, where it is installed, takes all that came, and keeps what is left.
+    taken = getattr(connection._parser, "_reader", None)  # noqa: SLF001 - the same
+    return bool(reader._buffer or (taken is not None and taken.has_data()))  # noqa: SLF001 - the same
 
 
 async def _drop(connection: Any) -> None:

@@ -6,13 +6,13 @@ from collections import deque
 from typing import Any, Final, TypeVar
 
 from redis.client import PubSub, Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from celeriac.connection import deadline, open_pool
 from celeriac.errors import BrokerUnavailable
 from celeriac.steps import Ask, Hear, Pause, Plan, Step, Subscribe, Take, take
-from celeriac.unavailable import unavailable
+from celeriac.unavailable import FAILURES, unavailable
 from celeriac.urls import Address
 from celeriac.wire import pack
 
@@ -44,7 +44,7 @@ class Edge:
         """Return the connections to a server."""
         found = self._servers.get(address)
         if found is None:
-            found = self._servers.setdefault(address, _Server(address, self._timeout_seconds))
+            found = self._servers.setdefault(address, _Server(address))
         return found
 
     def close(self) -> None:
@@ -56,9 +56,9 @@ class Edge:
 class _Server:
     """Idle connections to one database of one server."""
 
-    def __init__(self, address: Address, timeout_seconds: float) -> None:
+    def __init__(self, address: Address) -> None:
         self._address = address
-        self._pool = open_pool(address, timeout_seconds)
+        self._pool = open_pool(address)
         # One for all: its constructor takes longer than a job.
         self._redis = Redis(connection_pool=self._pool)
         self._idle: deque[Any] = deque()
@@ -66,17 +66,18 @@ class _Server:
 
     def ask(self, step: Ask, seconds: float) -> Any:
         """Send one command and return the answer, or raise :class:`BrokerUnavailable`."""
+        packed = pack(step.command)
         is_sent = False
         connection: Any = None
         try:
             connection = self._ready_connection()
             is_sent = True
-            answer = _exchange(connection, pack(step.command))
+            answer = _exchange(connection, packed)
         except ResponseError as error:
             if connection is not None:
                 self._give_back(connection)
             raise unavailable(step.server, step.tried, seconds, error, is_sent=False) from error
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             _drop(connection)
             raise unavailable(step.server, step.tried, seconds, error, is_sent=is_sent) from error
         except BaseException:
@@ -96,7 +97,7 @@ class _Server:
                     raise RedisTimeout("no answer")
         except BaseException as error:
             pubsub.close()
-            if isinstance(error, (RedisError, OSError)):
+            if isinstance(error, FAILURES):
                 tried = f"SUBSCRIBE {channel}"
                 raise unavailable(self._address, tried, seconds, error, is_sent=False) from error
             raise
@@ -125,6 +126,9 @@ class _Server:
         return made
 
     def _give_back(self, connection: Any) -> None:
+        if _is_closed(connection):
+            # What watches it knows a number only, which the next file or socket gets.
+            return
         if len(self._idle) < IDLE_CONNECTIONS and connection.pid == self._pid:
             self._idle.append(connection)
         else:
@@ -190,7 +194,7 @@ class _Run:
         try:
             with deadline(seconds + self._seconds):
                 self._subscription.get_message(timeout=seconds)
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             tried = f"SUBSCRIBE {channel}"
             raise unavailable(server, tried, self._seconds, error, is_sent=False) from error
 
@@ -201,22 +205,30 @@ def _exchange(connection: Any, packed: bytes) -> Any:
     answer = connection.timed.read_integer()
     if answer is not None:
         return answer
-    answer = connection.read_response()
-    if connection.can_read(timeout=0):
-        # Nobody asked for it, and it would be taken for the next answer.
-        connection.disconnect()
-    return answer
+    try:
+        return connection.read_response()
+    finally:
+        # Of an error too. Nobody asked for more, and it would be taken for the next answer.
+        if not _is_closed(connection) and not _is_read_out(connection):
+            connection.disconnect()
 
 
 def _is_ready(connection: Any) -> bool:
     """Tell whether an idle connection is still open and has nothing unread."""
     is_quiet = connection.timed.is_quiet()
-    if is_quiet is not None:
-        return bool(is_quiet)
+    return _is_read_out(connection) if is_quiet is None else bool(is_quiet)
+
+
+def _is_read_out(connection: Any) -> bool:
+    """Tell whether it is open with nothing unread, in redis-py's buffer neither."""
     try:
         return not connection.can_read(timeout=0)
-    except (RedisError, OSError):
+    except FAILURES:
         return False
+
+
+def _is_closed(connection: Any) -> bool:
+    return connection._sock is None  # noqa: SLF001 - redis-py tells it nowhere else
 
 
 def _drop(connection: Any) -> None:

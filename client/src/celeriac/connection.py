@@ -23,6 +23,8 @@ from celeriac.urls import Address
 
 #: A deadline that has passed still lets a socket call start, and fail as a timeout.
 LEAST_SECONDS: Final = 0.001
+#: The system counts a wait in milliseconds, in so many bits. Nobody waits for three weeks.
+LONGEST_SECONDS: Final = (2**31 - 1) // 1000
 #: Far more than a number takes.
 _ANSWER_BYTES: Final = 4096
 TRUE_WORDS: Final = frozenset({"1", "true", "yes"})
@@ -65,10 +67,10 @@ class deadline:  # noqa: N801 - reads as a statement; a generator's frame would 
 def cut_to_deadline(seconds: float | None) -> float | None:
     """Shorten a socket's timeout to what is left of the call; 0 stays "do not wait"."""
     ends = _call.ends
-    if seconds == 0 or ends == inf:
+    if seconds == 0 or (seconds is None and ends == inf):
         return seconds
-    left = ends - time.monotonic()
-    return max(LEAST_SECONDS, left if seconds is None else min(seconds, left))
+    longest = LONGEST_SECONDS if seconds is None else min(seconds, LONGEST_SECONDS)
+    return max(LEAST_SECONDS, min(longest, ends - time.monotonic()))
 
 
 class TimedSocket:
@@ -87,6 +89,10 @@ class TimedSocket:
     def settimeout(self, seconds: float | None) -> None:
         """Wait so long at most, also where the call would have more left."""
         self._seconds = seconds
+
+    def gettimeout(self) -> float | None:
+        """Return that; the socket itself would say that it never waits."""
+        return self._seconds
 
     def read_integer(self) -> int | None:
         """Read an answer that is one number and nothing else; leave any other, unread."""
@@ -206,16 +212,18 @@ class _TimedUnix(_Timed, UnixDomainSocketConnection):
     """Over a Unix socket."""
 
 
-def open_pool(address: Address, timeout_seconds: float) -> ConnectionPool:
+def open_pool(address: Address) -> ConnectionPool:
     """Make a pool for one address; nothing is connected before it is used.
 
-    Nothing is retried either: a connection that died while idle is seen and
-    replaced by redis-py, and what died under way is for the caller to judge.
+    Its waits have no bound but that of the call under way, which may be given
+    more time than others. Nothing is retried either: a connection that died
+    while idle is seen and replaced by redis-py, and what died under way is for
+    the caller to judge.
     """
     return ConnectionPool(
         connection_class=_connection_class(address),
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
+        socket_timeout=LONGEST_SECONDS,
+        socket_connect_timeout=LONGEST_SECONDS,
         retry=Retry(NoBackoff(), 0),
         **pool_options(address),
     )

@@ -24,7 +24,6 @@ from celeriac.payload import (
     check_fresh_for,
     check_name,
     check_object,
-    check_url,
     write_arguments,
     write_row,
 )
@@ -94,7 +93,7 @@ def file_job(
     options: Mapping[str, Any] | None,
 ) -> Plan[Job]:
     """Make a job of a file; the worker knows its usual format and options."""
-    arguments: dict[str, Any] = {"target": check_target(target), "url": check_url(url)}
+    arguments: dict[str, Any] = {"target": check_target(target), "url": check_name("url", url)}
     if format is not None:
         arguments["format"] = check_file_format(format)
     if options is not None:

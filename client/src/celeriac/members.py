@@ -11,7 +11,7 @@ from celeriac.errors import BadPayload, BrokerUnavailable, BulkUnfinished, Queue
 from celeriac.jobs import Job
 from celeriac.message import Form, new_id, write_body
 from celeriac.options import Options
-from celeriac.payload import check_body, check_id
+from celeriac.payload import check_body, check_new_id
 from celeriac.queues import Pushed, Room, push
 from celeriac.rows import flat
 from celeriac.steps import Pause, Plan, Take
@@ -66,7 +66,7 @@ class Members:
         number = len(self.jobs) + 1
         if number > MAX_GROUP_JOBS:
             raise BadPayload(f"a group must have 1 to {MAX_GROUP_JOBS} jobs, got {number}")
-        job_id = check_id(f"{self.id}:{number}" if job_id is None else job_id)
+        job_id = check_new_id(f"{self.id}:{number}" if job_id is None else job_id)
         if job_id in self.jobs or job_id == self.following:
             raise BadPayload(f"id must differ from job to job of a group, got {job_id!r} again")
         self.jobs[job_id] = job

@@ -20,7 +20,7 @@ from celeriac.contract import ENQUEUED_AT, GROUP
 #: What Celery's canvas would hang on a task; we send plain jobs.
 _EMBED: Final = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
 _DESCRIPTION_CHARACTERS: Final = 120
-#: Stand in a form for what differs from job to job; no text of a caller's can be these.
+#: Stand in a form for what differs from job to job; names of a caller's hold no NUL.
 _ID, _BODY, _WORDS, _TAG, _AT = (f"\x00{name}" for name in ("id", "body", "words", "tag", "at"))
 _HOST: Final = socket.gethostname()
 

@@ -42,9 +42,11 @@ def check_new_id(job_id: str) -> str:
 
 
 def check_name(field: str, name: str) -> str:
-    """Return the name of a target, a report or a format, which must be text."""
+    """Return what a job is called or about, which must be text that PostgreSQL can hold."""
     if not isinstance(name, str) or not name:
         raise BadPayload(f"{field} must be text of 1 character or more, got {shown(name)}")
+    if "\0" in name:
+        raise BadPayload(f"{field} must be text without NUL characters, got {shown(name)}")
     return name
 
 
@@ -61,13 +63,6 @@ def check_object(field: str, value: Any) -> dict[str, Any]:
         if not isinstance(key, str):
             raise BadPayload(f"{field} must have keys of text, got {shown(key)}")
     return dict(value)
-
-
-def check_url(url: str) -> str:
-    """Return where a file is, as a worker will look for it."""
-    if "\0" in check_name("url", url):
-        raise BadPayload(f"url must be text without NUL characters, got {shown(url)}")
-    return url
 
 
 def check_file_format(format_: str) -> str:

@@ -1,9 +1,14 @@
-"""Word what went wrong with Redis."""
+"""Tell what can go wrong with Redis, and word it."""
 
-from redis.exceptions import ResponseError
+from typing import Final
+
+from redis.exceptions import RedisError, ResponseError
 
 from celeriac.errors import BrokerUnavailable
 from celeriac.urls import Address
+
+#: A wait that ends in vain; the last three are how redis-py stumbles over an answer that is none.
+FAILURES: Final = (RedisError, OSError, ValueError, OverflowError, RecursionError)
 
 
 def unavailable(
