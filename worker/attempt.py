@@ -25,8 +25,6 @@ from worker.retry import COLLISIONS, collision_seconds
 from worker.torn import leave_if_torn
 from worker.unpack import deliveries, neighbours
 
-_ERROR_CHARACTERS = 2_000
-
 
 def attempt(parcel: Parcel, child: Child) -> Answer:
     """Settle every job of a parcel; a guilty job spares its neighbours.
@@ -192,7 +190,7 @@ class _Trial:
             leave_if_torn()
             # A burial takes no steps, however far the job went.
             self.long.discard(one.delivery.id)
-            return self.run([buried(one, reason[:_ERROR_CHARACTERS])])
+            return self.run([buried(one, reason)])
         if one.ask.rows or one.ask.subject:
             # What the job says of itself may be what was refused.
             return self.run([accept(one.delivery, self.child.kinds)])

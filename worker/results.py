@@ -75,7 +75,7 @@ def _calls(
 ) -> tuple[list[list[Any]], list[tuple[Settlement, Any]]]:
     """Return the arguments of each call of the script, and the jobs that it cannot do."""
     backend = app.backend
-    start = f'"traceback": null, "children": [], "date_done": "{app.now().isoformat()}"'
+    rest = _rest_of_success(app)
     calls, unusual = [], []
     for first in range(0, len(plain), _JOBS_A_CALL):
         by_rows: dict[int, list[str]] = defaultdict(list)
@@ -87,9 +87,7 @@ def _calls(
         if by_rows:
             call = [backend.task_keyprefix, backend.expires or 0, '"}']
             for rows, ids in by_rows.items():
-                head = (
-                    f'{{"status": "SUCCESS", "result": {result_text(rows)}, {start}, "task_id": "'
-                )
+                head = f'{{"status": "SUCCESS", "result": {result_text(rows)}, {rest}, "task_id": "'
                 call += [head, " ".join(ids)]
             calls.append(call)
     return calls, unusual
@@ -99,28 +97,30 @@ def _texts(
     others: Sequence[tuple[Settlement, Any]], app: Celery
 ) -> Iterator[tuple[bytes, int, str]]:
     """Return key, lifetime and text of each result; of an empty id nobody can ask for one."""
-    backend, now = app.backend, app.now().isoformat()
+    backend, rest = app.backend, _rest_of_success(app)
     for settlement, context in others:
         if settlement.fate in _STATUS and settlement.id:
             failed = settlement.fate is Fate.DEAD
             seconds = backend.failure_expires if failed else backend.expires
             key = backend.get_key_for_task(settlement.id)
-            text = _success(settlement, now) if context is None else None
+            text = _success(settlement, rest) if context is None else None
             yield key, seconds or 0, text or backend.encode(_meta(settlement, context, backend))
 
 
-def _success(settlement: Settlement, now: str) -> str | None:
-    """Write what Celery would of a committed job without a request, at a tenth of the time."""
+def _rest_of_success(app: Celery) -> str:
+    """Write what Celery tells of every job that has neither group nor parent, done now."""
+    return f'"traceback": null, "children": [], "date_done": "{app.now().isoformat()}"'
+
+
+def _success(settlement: Settlement, rest: str) -> str | None:
+    """Write what Celery would of a committed job without a request, without its detours."""
     if settlement.fate is not Fate.COMMITTED:
         return None
     try:
         result, id_ = json.dumps(settlement.result), json.dumps(settlement.id)
     except TypeError:
         return None  # kombu knows more types than the standard does.
-    return (
-        f'{{"status": "SUCCESS", "result": {result}, "traceback": null, "children": [],'
-        f' "date_done": "{now}", "task_id": {id_}}}'
-    )
+    return f'{{"status": "SUCCESS", "result": {result}, {rest}, "task_id": {id_}}}'
 
 
 def _meta(settlement: Settlement, context: Any, backend: Any) -> dict[str, Any]:

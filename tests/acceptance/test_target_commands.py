@@ -163,7 +163,13 @@ def test_a_name_that_the_catalog_lacks_is_told(console: Console, tmp_path: Path)
     write(tmp_path / "catalog" / "targets.toml", '[fine]\ntable = "fine"\n')
 
     known, misspelt = console.run("targets", "hold", "fine"), console.run("targets", "hold", "fien")
+    resumed, unheld = (
+        console.run("targets", "resume", "fine"),
+        console.run("targets", "resume", "nope"),
+    )
 
     assert (0, "") == (known.returncode, known.stderr)
     assert (0, "target fien is held\n") == (misspelt.returncode, misspelt.stdout)
     assert "careful: the catalog has no such target, it has: fine\n" == misspelt.stderr
+    assert (0, "") == (resumed.returncode, resumed.stderr)
+    assert (0, misspelt.stderr) == (unheld.returncode, unheld.stderr)
